@@ -1,0 +1,433 @@
+"""Boots a kernel, in QEMU or as User Mode Linux, and runs one command in it.
+
+The guest's root is an initramfs: busybox, scripts/guest/init and the programs
+of scripts/guest, then whatever the caller adds. The kernel log comes through
+the first serial port, what the command prints through the second one, in the
+frames described in scripts/guest/report.c.
+"""
+
+import os
+import re
+import selectors
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ztier
+from ztier import BUILD, CACHE, TOP, say
+
+TIMED_OUT = 124         # as timeout(1)
+DIED = 125              # no exit status of the command, or none to be trusted
+
+# Reports that leave a kernel running unless it is told to panic, or even then
+# (lockdep's are no WARN).
+SPLAT = re.compile(r'\b(BUG|WARNING|KASAN|UBSAN): |INFO: (possible|suspicious|task \S+ blocked)')
+PANIC = re.compile(r'Kernel panic - not syncing: (.*)')
+
+
+# A guest that has not begun with the command by then, never will. Seen once in
+# some dozen boots under TCG on a busy host: all CPUs spin in stop_machine().
+BOOT_TIME = 120
+ATTEMPTS = 2
+
+
+class GuestError(ztier.Failure):
+    """There is no guest, or it ended in another way than by powering off."""
+
+    def __init__(self, message, status=DIED):
+        super().__init__(message, status)
+
+
+class BootHang(GuestError):
+    """The guest has not got as far as the command, and won't."""
+
+
+@dataclass
+class Guest:
+    kernel: Path
+    um: bool = False
+    topology: str = 'uma'
+    cpus: int = 0               # 0: the topology's default
+    mem: str = ''
+    icount: bool = False
+    adds: list = field(default_factory=list)        # host files, to /mnt
+    trees: list = field(default_factory=list)       # host folders, over /
+    kernel_args: list = field(default_factory=list)
+    panic_on_warn: bool = True
+    timeout: int = 600
+    show_log: bool = False
+    name: str = 'run'           # of the log
+
+    def run(self, argv, out=None):
+        """The exit status of argv. What it prints goes to out('o' or 'e', bytes)."""
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                return self.attempt(argv, out)
+            except BootHang as error:
+                if not left:
+                    raise
+                say(f'{error.args[0].splitlines()[0]}. Booting again')
+
+    def attempt(self, argv, out):
+        with Workspace() as work:
+            self.log = BUILD / 'log' / f'{self.name}.log'
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            initramfs = work.initramfs(argv, self.adds, self.trees)
+            reader, writer = os.pipe()
+            try:
+                command = self.command(initramfs, work.swap(), f'fd:{writer}')
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT, pass_fds=[writer],
+                    start_new_session=True, env=self.environment(work))
+                try:
+                    os.close(writer)
+                    writer = -1
+                    return self.follow(process, reader, out or to_stdio)
+                finally:
+                    ztier.stop_group(process)
+                    process.stdout.close()
+            finally:
+                os.close(reader)
+                if writer >= 0:
+                    os.close(writer)
+
+    def interact(self):
+        """A shell on the guest's console, until it powers off."""
+        with Workspace() as work:
+            command = self.command(work.initramfs(None, self.adds, self.trees),
+                                   work.swap(), 'null', interactive=True)
+            terminal = termios.tcgetattr(0) if os.isatty(0) else None
+            process = subprocess.Popen(command, env=self.environment(work))
+            try:
+                return process.wait()
+            finally:
+                process.kill()
+                process.wait()
+                if terminal:
+                    termios.tcsetattr(0, termios.TCSADRAIN, terminal)
+
+    def environment(self, work):
+        # where User Mode Linux puts its memory, and QEMU what it must write
+        return dict(os.environ, TMPDIR='/dev/shm' if self.um else str(work.path))
+
+    def command(self, initramfs, swap, channel, interactive=False):
+        append = ['panic=-1', 'oops=panic', 'kunit.enable=0', *self.kernel_args]
+        if self.panic_on_warn:
+            append.append('panic_on_warn=1')
+        if interactive:
+            append += ['quiet', 'loglevel=4']
+        if self.um:
+            return self.um_command(initramfs, swap, channel, append, interactive)
+        return self.qemu_command(initramfs, swap, channel, append, interactive)
+
+    def um_command(self, initramfs, swap, channel, append, interactive):
+        if self.topology != 'uma' or self.icount:
+            raise GuestError('User Mode Linux has one node and no instruction counter', 2)
+        if not os.access(self.kernel, os.X_OK):
+            raise GuestError(f'{self.kernel} is not an executable User Mode Linux', 2)
+        return pdeathsig([
+            self.kernel, f'mem={self.mem or "1G"}', f'ncpus={self.cpus or 2}', 'noreboot', 'seccomp=on',
+            f'initrd={initramfs}', f'ubd0={swap}', 'con=null',
+            f'con0={"fd:0" if interactive else "null"},fd:1',
+            f'ssl0=null,{channel}' if channel != 'null' else 'ssl0=null',
+            'ztier.port=ttyS0', 'ztier.swap=ubda', 'ztier.nodes=1', *append])
+
+    def qemu_command(self, initramfs, swap, channel, append, interactive):
+        check_bzimage(self.kernel)
+        qemu = find_qemu()
+        cpus = 1 if self.icount else self.cpus or 2
+        topology = ['--cpus', str(cpus)]
+        if self.mem:
+            topology += ['--mem', self.mem]
+        topology.append(self.topology)
+
+        append += ['console=ttyS0', 'ztier.port=ttyS1', 'ztier.swap=vda',
+                   f'ztier.topology={self.topology}',
+                   f'ztier.nodes={topology_output("--nodes", *topology)}',
+                   topology_output('--kernel-args', *topology)]
+        if self.icount:
+            # the same addresses, the same hash chains, the same count
+            append.append('nokaslr')
+            accel = ['-accel', 'tcg', '-icount', 'shift=0,sleep=off']
+        else:
+            accel = ['-accel', accelerator(qemu, self.kernel, self.topology)]
+        if channel == 'null':
+            port = 'null,id=report'
+        else:
+            port = f'file,id=report,path=/dev/fd/{channel[3:]}'
+        return pdeathsig([
+            qemu, *accel, '-cpu', 'max', *topology_output(*topology).split(),
+            '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-net', 'none',
+            # Ctrl-C belongs to the guest's shell
+            '-chardev', f'stdio,id=console,signal={"off" if interactive else "on"}',
+            '-serial', 'chardev:console', '-chardev', port, '-serial', 'chardev:report',
+            # A full host disk is an I/O error in the guest. QEMU would rather
+            # stop the guest and wait for more room.
+            '-drive', f'file={escape(swap)},format=raw,if=none,id=swap,cache=unsafe,'
+                      'discard=unmap,werror=report',
+            '-device', 'virtio-blk-pci,drive=swap,bus=pcie.0',
+            '-kernel', self.kernel, '-initrd', initramfs, '-append', ' '.join(append)])
+
+    def follow(self, process, channel, out):
+        """Passes on what the guest sends until it is off; the exit status."""
+        deadline = time.monotonic() + self.timeout
+        boot_deadline = time.monotonic() + BOOT_TIME
+        frames = Frames()
+        status = None
+        with open(self.log, 'wb') as log, selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(channel, selectors.EVENT_READ)
+            while selector.get_map():
+                left = min(deadline, boot_deadline) - time.monotonic()
+                if left <= 0:
+                    break
+                for key, _ in selector.select(left):
+                    data = os.read(key.fd, 1 << 16)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    elif key.fd == channel:
+                        for kind, payload in frames.feed(data):
+                            if kind == 'f':
+                                raise GuestError('the guest could not be set up: ' +
+                                                 payload.decode(errors='replace') +
+                                                 self.last_lines())
+                            if kind == 'b':
+                                boot_deadline = deadline
+                            elif kind == 'x':
+                                status = int(payload)
+                                # all that is left is to power off
+                                deadline = min(deadline, time.monotonic() + 20)
+                            else:
+                                out(kind, payload)
+                    else:
+                        log.write(data)
+                        log.flush()
+                        if self.show_log:
+                            sys.stderr.buffer.write(data)
+                            sys.stderr.flush()
+            timed_out = bool(selector.get_map())
+        if timed_out and boot_deadline < deadline:
+            raise BootHang(f'the guest hung in its boot, {BOOT_TIME} s long' + self.last_lines(),
+                           TIMED_OUT)
+        if status is None and not timed_out and process.wait() != 0:
+            raise GuestError(f'{process.args[3]} ended with status {process.returncode}' +
+                             self.last_lines())
+        return self.verdict(status, timed_out)
+
+    def verdict(self, status, timed_out):
+        text = self.log.read_text(errors='replace').replace('\r', '')
+        panic = PANIC.search(text)
+        if panic:
+            raise GuestError(f'the guest panicked: {panic[1]}' + self.last_lines())
+        if status is None and timed_out:
+            raise GuestError(f'no end after {self.timeout} s (--timeout)' + self.last_lines(),
+                             TIMED_OUT)
+        if status is None:
+            raise GuestError('the guest stopped before the command had ended' + self.last_lines())
+        splat = SPLAT.search(text)
+        if splat and self.panic_on_warn:
+            line = text[text.rfind('\n', 0, splat.start()) + 1:].splitlines()[0]
+            raise GuestError(f'the kernel reported: {line}\n  whole kernel log: {self.log}')
+        return status
+
+    def last_lines(self):
+        lines = self.log.read_text(errors='replace').replace('\r', '').splitlines()[-20:]
+        return ''.join(f'\n  | {line}' for line in lines) + f'\n  whole kernel log: {self.log}'
+
+
+class Frames:
+    """Takes the stream of scripts/guest/report.c apart."""
+
+    def __init__(self):
+        self.data = b''
+
+    def feed(self, data):
+        self.data += data
+        while len(self.data) >= 5:
+            end = 5 + int.from_bytes(self.data[1:5], 'little')
+            if len(self.data) < end:
+                return
+            frame, self.data = self.data[:end], self.data[end:]
+            yield chr(frame[0]), frame[5:]
+
+
+def to_stdio(kind, data):
+    stream = sys.stdout if kind == 'o' else sys.stderr
+    stream.buffer.write(data)
+    stream.flush()
+
+
+class Workspace:
+    """A folder for one run: initramfs and swap disk. Goes with the run."""
+
+    def __enter__(self):
+        parent = BUILD / 'tmp'
+        parent.mkdir(parents=True, exist_ok=True)
+        self.path = Path(tempfile.mkdtemp(prefix='run-', dir=parent))
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def swap(self):
+        path = self.path / 'swap'
+        with open(path, 'wb') as disk:
+            disk.truncate(2 << 30)      # sparse
+        return path
+
+    def initramfs(self, argv, adds, trees):
+        """Archives one after the other are one archive to the kernel."""
+        stage = self.path / 'stage'
+        mnt = stage / 'mnt'
+        mnt.mkdir(parents=True)
+        for add in map(Path, adds):
+            if not add.exists():
+                raise GuestError(f'--add {add}: there is no such file', 2)
+            if (mnt / add.name).is_symlink():
+                raise GuestError(f'--add {add}: there is a /mnt/{add.name} already', 2)
+            (mnt / add.name).symlink_to(add.resolve())
+        if argv:
+            (stage / 'ztier').mkdir()
+            (stage / 'ztier/argv').write_bytes(b''.join(os.fsencode(arg) + b'\0' for arg in argv))
+        path = self.path / 'initramfs'
+        with open(path, 'wb') as archive:
+            with open(base_initramfs(), 'rb') as base:
+                shutil.copyfileobj(base, archive)
+            for tree in trees:
+                cpio(tree, archive)
+            cpio(stage, archive, '--dereference')
+        return path
+
+
+def cpio(folder, archive, *options):
+    """Appends what is in a folder to an open archive, owned by root."""
+    names = sorted(str(Path(root, name).relative_to(folder))
+                   for root, folders, files in os.walk(folder, followlinks=bool(options))
+                   for name in folders + files)
+    done = subprocess.run(['cpio', '--quiet', '--create', '--null', '--format=newc',
+                           '--owner=+0:+0', *options],
+                          cwd=folder, input=b''.join(os.fsencode(name) + b'\0' for name in names),
+                          stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise GuestError(f'the initramfs could not be made: cpio failed in {folder}')
+    archive.write(done.stdout)
+
+
+def base_initramfs():
+    """busybox, init and the guest's programs; made again when one has changed."""
+    path = BUILD / 'guest/initramfs.cpio'
+    ztier.need_tools('busybox', 'cpio')
+    ztier.ztier('build', '--guest')
+    busybox = Path(shutil.which('busybox'))
+    programs = [BUILD / 'guest' / source.stem for source in (TOP / 'scripts/guest').glob('*.c')]
+    sources = {'bin/busybox': busybox, 'init': TOP / 'scripts/guest/init',
+               **{f'bin/{program.name}': program for program in programs}}
+    if path.exists() and all(source.stat().st_mtime < path.stat().st_mtime
+                             for source in [*sources.values(), Path(__file__)]):
+        return path
+    with tempfile.TemporaryDirectory(dir=BUILD / 'guest') as folder:
+        root = Path(folder, 'root')
+        for name in ('bin', 'dev', 'etc', 'mnt', 'proc', 'root', 'sys', 'tmp'):
+            (root / name).mkdir(parents=True)
+        for name, source in sources.items():
+            shutil.copy(source, root / name)
+        applets = subprocess.run([busybox, '--list'], capture_output=True, text=True, check=True)
+        for applet in applets.stdout.split():
+            if not (root / 'bin' / applet).exists():
+                (root / 'bin' / applet).symlink_to('busybox')
+        for name in ('sbin', 'usr'):
+            (root / name).symlink_to('bin' if name == 'sbin' else '.')
+        (root / 'etc/passwd').write_text('root::0:0:root:/root:/bin/sh\n')
+        (root / 'etc/group').write_text('root:x:0:\n')
+        new = Path(folder, 'initramfs')
+        with open(new, 'wb') as archive:
+            cpio(root, archive)
+        new.rename(path)
+    return path
+
+
+def topology_output(*argv):
+    done = subprocess.run([TOP / 'scripts/topology', *argv], capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        raise GuestError(done.stderr.strip().removeprefix('topology: '), 2)
+    return done.stdout.strip()
+
+
+def check_bzimage(path):
+    try:
+        with open(path, 'rb') as file:
+            head = file.read(0x206)
+    except OSError as error:
+        raise GuestError(f'kernel {path}: {error.strerror}', 2) from error
+    if head[0x202:0x206] != b'HdrS':
+        raise GuestError(f'kernel {path}: is not a bzImage', 2)
+
+
+def find_qemu():
+    asked = os.environ.get('QEMU')
+    if asked and not shutil.which(asked):
+        raise GuestError(f'QEMU={asked}: there is no such program. Correct or unset QEMU', 2)
+    if not asked:
+        ztier.need_tools('qemu-system-x86_64')
+    return asked or 'qemu-system-x86_64'
+
+
+def qemu_version(qemu):
+    done = subprocess.run([qemu, '--version'], capture_output=True, text=True, check=False)
+    match = re.search(r'version (\d+)\.(\d+)', done.stdout)
+    if not match:
+        raise GuestError(f'{qemu} does not tell its version', 2)
+    return int(match[1]), int(match[2])
+
+
+def accelerator(qemu, kernel, topology):
+    """KVM where a guest really boots under it: there are /dev/kvm where none does."""
+    if not re.search(r'\b(vmx|svm)\b', Path('/proc/cpuinfo').read_text()):
+        name, why = 'tcg', 'the CPU has neither vmx nor svm'
+    elif not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        name, why = 'tcg', '/dev/kvm is not accessible'
+    elif topology == 'tiered' and qemu_version(qemu) < (11, 1):
+        name, why = 'tcg', 'KVM cannot use CXL memory of QEMU before 11.1'
+    elif not kvm_boots(qemu, kernel):
+        name, why = 'tcg', 'a trial guest did not boot under KVM'
+    else:
+        name, why = 'kvm', 'a trial guest booted'
+    say(f'accelerator {name}: {why}')
+    return name
+
+
+def kvm_boots(qemu, kernel):
+    """Tried once per boot of the host. Without a root the guest panics: good enough."""
+    boot = Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    cache = CACHE / f'kvm-{boot}'
+    if not cache.exists():
+        command = [qemu, '-accel', 'kvm', '-cpu', 'max', '-machine', 'q35', '-m', '256M',
+                   '-nodefaults', '-display', 'none', '-no-reboot', '-serial', 'stdio',
+                   '-kernel', kernel, '-append', 'console=ttyS0 panic=-1']
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
+                                  timeout=10, check=False)
+            booted = b'Linux version' in done.stdout
+        except subprocess.TimeoutExpired:
+            booted = False
+        CACHE.mkdir(parents=True, exist_ok=True)
+        cache.write_text('yes' if booted else 'no')
+    return cache.read_text() == 'yes'
+
+
+def escape(path):
+    """A comma ends an option's value in QEMU."""
+    return str(path).replace(',', ',,')
+
+
+def pdeathsig(argv):
+    """The guest goes when we are killed, however that is done."""
+    return ['setpriv', '--pdeathsig', 'KILL', *map(str, argv)]

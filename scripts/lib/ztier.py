@@ -1,0 +1,173 @@
+"""What every Python command shares: paths, messages, the other commands."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = TOP / 'build'
+LINUX = BUILD / 'linux'
+CACHE = Path(os.environ.get('ZTIER_CACHE') or
+             Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'ztier')
+VERBOSE = os.environ.get('ZTIER_VERBOSE') == '1'
+COMMAND = Path(sys.argv[0]).name
+
+
+def say(message):
+    print(f'ztier: {message}', file=sys.stderr, flush=True)
+
+
+def die(what, why, next_step, status=1):
+    say(f'{what}: {why}. {next_step}')
+    sys.exit(status)
+
+
+def usage_error(message):
+    say(f'{COMMAND}: {message}. See: scripts/ztier {COMMAND} --help')
+    sys.exit(2)
+
+
+def usage():
+    """The comment block at the head of a command is its help text."""
+    lines = Path(sys.argv[0]).read_text().splitlines()[1:]
+    for line in lines:
+        if not line.startswith('#'):
+            break
+        print(line[2:])
+    sys.exit(0)
+
+
+class Failure(Exception):
+    """What ends a command with a message."""
+
+    def __init__(self, message, status=1):
+        super().__init__(message)
+        self.status = status
+
+
+def main(command):
+    """Ends the program with the status that command() returns, or fails with."""
+    stop_on_signals()
+    try:
+        sys.exit(command())
+    except Failure as failure:
+        say(f'{COMMAND}: {failure}')
+        sys.exit(failure.status)
+    except BrokenPipeError:
+        # our reader has had enough (| head); Python would complain at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        die(COMMAND, f'{error.filename or BUILD}: {error.strerror}', 'Put that right, then repeat')
+
+
+def stop_on_signals():
+    """INT, TERM and HUP end the command through its `finally` clauses."""
+    def stop(number, _frame):
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        say(f'{COMMAND}: interrupted')
+        sys.exit(128 + number)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+
+
+@contextlib.contextmanager
+def progress(label):
+    """From the fifth second on, a line on stderr that says how long it takes."""
+    done = threading.Event()
+    in_place = sys.stderr.isatty()
+
+    def tick():
+        start = time.monotonic()
+        pause = 5
+        while not done.wait(pause):
+            line = f'ztier: {label}, {time.monotonic() - start:.0f} s'
+            print(f'\r\033[K{line}' if in_place else line, end='' if in_place else '\n',
+                  file=sys.stderr, flush=True)
+            pause = 1 if in_place else 30
+        if in_place and pause == 1:
+            print('\r\033[K', end='', file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def stop_group(process):
+    """Ends a process that was started with start_new_session, with all it started."""
+    # a command in bash gives each of its own groups 5 s (common.sh)
+    for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        # the leader is gone; what it left behind goes now
+        if number == signal.SIGTERM:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return
+
+
+def call(*argv, **kwargs):
+    """Runs a program to its end; nothing of it survives a signal to us."""
+    process = subprocess.Popen([str(arg) for arg in argv], stdin=subprocess.DEVNULL,
+                               start_new_session=True, **kwargs)
+    try:
+        out, _ = process.communicate()
+    except BaseException:
+        stop_group(process)
+        raise
+    return subprocess.CompletedProcess(argv, process.returncode, out)
+
+
+def ztier(*argv):
+    """Runs another ztier command, returns the last line of its stdout."""
+    done = call(TOP / 'scripts/ztier', *argv, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return (done.stdout.splitlines() or [''])[-1]
+
+
+def build(base, config):
+    """The kernel of a configuration, built as far as it isn't yet."""
+    return Path(ztier('build', *(['--base'] if base else []), '--config', config))
+
+
+def image(base, config):
+    """The kernel of a configuration as it is; built when there is none."""
+    top = BUILD / 'base' if base else BUILD
+    for path in ('linux', 'arch/x86/boot/bzImage'):
+        if (top / 'kernel' / config / path).exists():
+            return top / 'kernel' / config / path
+    return build(base, config)
+
+
+def need_tools(*tools):
+    """As need_tools in common.sh."""
+    done = call('bash', '-c', '. "$0" && need_tools "$@"', TOP / 'scripts/lib/common.sh', *tools)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def positive(text):
+    """An argparse type."""
+    if not re.fullmatch('[1-9][0-9]*', text):
+        raise ValueError
+    return int(text)
