@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+
+#pragma once
+
+/*
+ * Contains declarations that exist in the kernel which have been CUSTOMISED,
+ * so that tests can look at what zsmalloc did to memory, locks and counters,
+ * and make its allocations fail.
+ */
+
+/*
+ * ---- Constants a build is made for, see the Makefile.
+ */
+#ifndef PAGE_SHIFT
+#define PAGE_SHIFT		12
+#endif
+#ifndef CONFIG_ZSMALLOC_CHAIN_SIZE
+#define CONFIG_ZSMALLOC_CHAIN_SIZE 8
+#endif
+/* 46 leaves room for the class index in an object's location, 64 does not. */
+#ifndef MAX_POSSIBLE_PHYSMEM_BITS
+#define MAX_POSSIBLE_PHYSMEM_BITS 46
+#endif
+#define CONFIG_COMPACTION	1
+#define CONFIG_ZSWAP		1
+#ifdef CONFIG_MEMCG
+#define CONFIG_ZSMALLOC_OBJCG	1
+#endif
+#define KBUILD_MODNAME		"zsmalloc"
+
+#define PAGE_SIZE		BIT(PAGE_SHIFT)
+#define offset_in_page(p)	((unsigned long)(p) & (PAGE_SIZE - 1))
+
+/*
+ * ---- Warnings: each of them is a failed test.
+ */
+#define WARN_ON(cond)		({ bool __warn = (cond); assert(!__warn); __warn; })
+#define VM_WARN_ON_ONCE(cond)	WARN_ON(cond)
+#define test_bug(cond, ...)	assert(!(cond))
+#define VM_BUG_ON		test_bug
+#define VM_BUG_ON_PAGE		test_bug
+#define pr_err(...)		({ fprintf(stderr, __VA_ARGS__); abort(); })
+#define pr_warn(...)		pr_err(__VA_ARGS__)
+
+/*
+ * ---- Failures, and a random generator whose seed repeats them.
+ */
+u64 test_random(void);
+/* Asked by everything that can fail: slab, kmalloc, pages, the charge. */
+bool test_should_fail(void);
+
+/*
+ * ---- Locks: there is one thread, so a lock is a check that code locks and
+ * unlocks in pairs, and knows when it must not sleep.
+ */
+extern int test_atomic_depth;
+
+struct spinlock {
+	bool locked;
+};
+
+struct rwlock {
+	int nr_readers;
+	bool written;
+};
+
+#define spinlock_t		struct spinlock
+#define rwlock_t		struct rwlock
+#define assert_spin_locked(l)	assert((l)->locked)
+
+static inline void might_sleep_if(bool cond)
+{
+	assert(!cond || !test_atomic_depth);
+}
+
+static inline void spin_lock_init(spinlock_t *l)
+{
+	l->locked = false;
+}
+
+static inline void spin_lock(spinlock_t *l)
+{
+	assert(!l->locked);
+	l->locked = true;
+	test_atomic_depth++;
+}
+
+static inline void spin_unlock(spinlock_t *l)
+{
+	assert(l->locked);
+	l->locked = false;
+	test_atomic_depth--;
+}
+
+static inline void rwlock_init(rwlock_t *l)
+{
+	*l = (rwlock_t){};
+}
+
+static inline void read_lock(rwlock_t *l)
+{
+	assert(!l->written);
+	l->nr_readers++;
+	test_atomic_depth++;
+}
+
+static inline void read_unlock(rwlock_t *l)
+{
+	assert(l->nr_readers);
+	l->nr_readers--;
+	test_atomic_depth--;
+}
+
+static inline void write_lock(rwlock_t *l)
+{
+	assert(!l->written && !l->nr_readers);
+	l->written = true;
+	test_atomic_depth++;
+}
+
+static inline void write_unlock(rwlock_t *l)
+{
+	assert(l->written);
+	l->written = false;
+	test_atomic_depth--;
+}
+
+/* Compaction lets go of its locks now and then. */
+static inline bool rwlock_is_contended(rwlock_t *l)
+{
+	return test_random() % 8 == 0;
+}
+
+#define atomic_xchg(v, new)	__sync_lock_test_and_set(&(v)->counter, new)
+#define atomic_set(v, new)	((v)->counter = (new))
+#define atomic_long_read(v)	((v)->counter)
+#define atomic_long_add(n, v)	((v)->counter += (n))
+#define atomic_long_sub(n, v)	((v)->counter -= (n))
+
+/*
+ * ---- Slab: counts what lives, and may fail.
+ */
+struct kmem_cache {
+	size_t size;
+	long nr_alive;
+};
+
+extern long test_kmalloc_alive;
+
+static inline struct kmem_cache *kmem_cache_create(const char *name, size_t size,
+						   unsigned int align,
+						   unsigned int flags,
+						   void (*ctor)(void *))
+{
+	struct kmem_cache *cache = calloc(1, sizeof(*cache));
+
+	cache->size = size;
+	return cache;
+}
+
+static inline void kmem_cache_destroy(struct kmem_cache *cache)
+{
+	assert(!cache || !cache->nr_alive);
+	free(cache);
+}
+
+static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	might_sleep_if(gfp & __GFP_DIRECT_RECLAIM);
+	/* Slab memory is neither highmem nor movable, the kernel warns. */
+	assert(!(gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)));
+	if (test_should_fail())
+		return NULL;
+	cache->nr_alive++;
+	return gfp & __GFP_ZERO ? calloc(1, cache->size) : malloc(cache->size);
+}
+
+#define kmem_cache_zalloc(cache, gfp) kmem_cache_alloc(cache, (gfp) | __GFP_ZERO)
+
+static inline void kmem_cache_free(struct kmem_cache *cache, void *obj)
+{
+	cache->nr_alive--;
+	free(obj);
+}
+
+static inline void *kmalloc(size_t size, gfp_t gfp)
+{
+	might_sleep_if(gfp & __GFP_DIRECT_RECLAIM);
+	assert(!(gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)));
+	if (test_should_fail())
+		return NULL;
+	test_kmalloc_alive++;
+	return gfp & __GFP_ZERO ? calloc(1, size) : malloc(size);
+}
+
+static inline void kfree(const void *p)
+{
+	if (p)
+		test_kmalloc_alive--;
+	free((void *)p);
+}
+
+static inline char *kstrdup(const char *s, gfp_t gfp)
+{
+	char *copy = kmalloc(strlen(s) + 1, gfp);
+
+	return copy ? strcpy(copy, s) : NULL;
+}
+
+#define kzalloc(size, gfp)	kmalloc(size, (gfp) | __GFP_ZERO)
+#define kcalloc_node(n, size, gfp, ...) kzalloc((n) * (size), gfp)
+#define kzalloc_obj(p, ...)	kzalloc(sizeof(p), default_gfp(__VA_ARGS__))
+
+/*
+ * ---- Nodes, zones and their counters.
+ */
+#define NR_TEST_NODES		3
+#define NUMA_NO_NODE		(-1)
+
+enum zone_stat_item {
+	NR_ZSPAGES,
+	NR_VM_ZONE_STAT_ITEMS,
+};
+
+enum node_stat_item {
+	NR_ZSWAP_B,
+	NR_ZSWAPPED_B,
+	NR_VM_NODE_STAT_ITEMS,
+};
+
+struct zone {
+	long vm_stat[NR_VM_ZONE_STAT_ITEMS];
+};
+
+/* One zone per node. */
+struct pglist_data {
+	struct zone zone;
+	long vm_stat[NR_VM_NODE_STAT_ITEMS];
+};
+
+extern struct pglist_data test_nodes[NR_TEST_NODES];
+
+#define NODE_DATA(nid)		(&test_nodes[nid])
+
+/* Both items are vmstat_item_in_bytes(): given in bytes, kept in pages. */
+static inline void mod_node_page_state(struct pglist_data *pgdat, enum node_stat_item item,
+				       long delta)
+{
+	assert(delta % (long)PAGE_SIZE == 0);
+	pgdat->vm_stat[item] += delta / (long)PAGE_SIZE;
+	assert(pgdat->vm_stat[item] >= 0);
+}
+
+#define inc_zone_page_state(page, item)	(page_zone(page)->vm_stat[item]++)
+#define dec_zone_page_state(page, item)	(page_zone(page)->vm_stat[item]--)
+
+/*
+ * ---- Pages. Their PFNs are the last that fit, so that a location that loses
+ * a bit of its PFN is seen; a free page's data is poisoned for ASAN.
+ */
+#define NR_NODE_PAGES		8192
+#define NR_TEST_PAGES		(NR_TEST_NODES * NR_NODE_PAGES)
+#define TEST_PFN_BASE \
+	(BIT(MAX_POSSIBLE_PHYSMEM_BITS - PAGE_SHIFT) - NR_TEST_PAGES)
+
+/* The fields struct zpdesc overlays, then our own. */
+struct page {
+	unsigned long flags;
+	struct list_head lru;
+	unsigned long mapping;
+	unsigned long __folio_index;
+	unsigned long private;
+	unsigned int page_type;
+	atomic_t _refcount;
+
+	int nid;
+	bool locked;
+	bool first;
+	int owner;	/* value of test_page_owner when it was allocated */
+};
+
+struct folio {
+	struct page page;
+};
+
+#define page_folio(p)		((struct folio *)(p))
+
+extern struct page test_pages[NR_TEST_PAGES];
+extern char *test_memory;
+extern int test_page_owner;
+
+struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
+void __free_page(struct page *page);
+void *kmap_local_page(struct page *page);
+void kunmap_local(const void *addr);
+
+#define page_to_pfn(page)	(TEST_PFN_BASE + ((page) - test_pages))
+#define pfn_to_page(pfn)	(&test_pages[(pfn) - TEST_PFN_BASE])
+#define page_address(page)	(test_memory + ((page) - test_pages) * PAGE_SIZE)
+#define page_to_nid(page)	((page)->nid)
+#define page_zone(page)		(&NODE_DATA((page)->nid)->zone)
+#define PGTY_zsmalloc		0xf8u
+#define PageZsmalloc(page)	((page)->page_type >> 24 == PGTY_zsmalloc)
+#define __SetPageZsmalloc(page)	((page)->page_type = PGTY_zsmalloc << 24)
+#define PagePrivate(page)	((page)->first)
+#define SetPagePrivate(page)	((page)->first = true)
+#define ClearPagePrivate(page)	((page)->first = false)
+#define copy_page(dst, src)	memcpy(dst, src, PAGE_SIZE)
+#define memcpy_from_page(dst, page, off, len) memcpy(dst, page_address(page) + (off), len)
+#define memcpy_to_page(page, off, src, len) memcpy(page_address(page) + (off), src, len)
+
+static inline bool folio_trylock(struct folio *folio)
+{
+	bool was_locked = folio->page.locked;
+
+	folio->page.locked = true;
+	return !was_locked;
+}
+
+static inline void folio_unlock(struct folio *folio)
+{
+	assert(folio->page.locked);
+	folio->page.locked = false;
+}
+
+static inline void folio_put(struct folio *folio)
+{
+	if (!--folio->page._refcount.counter)
+		__free_page(&folio->page);
+}
+
+#define folio_lock(folio)	assert(folio_trylock(folio))
+/* There is nobody who could unlock it. */
+#define folio_wait_locked(folio) assert(!(folio)->page.locked)
+#define folio_test_locked(folio) ((folio)->page.locked)
+#define folio_get(folio)	((folio)->page._refcount.counter++)
+
+/* Entries of a list of two are neighbours. */
+struct scatterlist {
+	struct page *page;
+	unsigned int length;
+	unsigned int offset;
+};
+
+static inline void sg_init_table(struct scatterlist *sg, unsigned int nr)
+{
+	memset(sg, 0, sizeof(*sg) * nr);
+}
+
+#define sg_set_page(sg, pg, len, off) \
+	(*(sg) = (struct scatterlist){ .page = pg, .length = len, .offset = off })
+#define sg_next(sg)		((sg) + 1)
+
+/*
+ * ---- Work runs when it is flushed: tests choose the moment.
+ */
+struct work_struct {
+	void (*fn)(struct work_struct *work);
+	bool pending;
+};
+
+#define INIT_WORK(work, func)	(*(work) = (struct work_struct){ .fn = func })
+#define schedule_work(work)	((work)->pending = true)
+
+static inline void flush_work(struct work_struct *work)
+{
+	bool pending = work->pending;
+
+	work->pending = false;
+	if (pending)
+		work->fn(work);
+}
+
+/*
+ * ---- Memory cgroups: a page counter with a limit, and a plain matrix of
+ * statistics. Several objcgs point to one cgroup, as in the kernel.
+ */
+#define NR_TEST_MEMCGS		4
+#define NR_TEST_OBJCGS		(2 * NR_TEST_MEMCGS)
+
+struct memcg_counters {
+	long stat[NR_TEST_NODES][NR_VM_NODE_STAT_ITEMS];
+	long charge;
+};
+
+struct mem_cgroup {
+	struct memcg_counters counters;
+	long limit;
+};
+
+/* The first cgroup is the root: it has statistics, but nothing is charged. */
+struct obj_cgroup {
+	struct mem_cgroup *memcg;
+	long refs;
+};
+
+extern struct mem_cgroup test_memcgs[NR_TEST_MEMCGS];
+extern struct obj_cgroup test_objcgs[NR_TEST_OBJCGS];
+extern bool test_memcg_disabled;
+
+#define mem_cgroup_disabled()	(test_memcg_disabled)
+#define obj_cgroup_is_root(objcg) ((objcg)->memcg == test_memcgs)
+#define obj_cgroup_get(objcg)	((objcg)->refs++)
+
+/* May free the cgroup, charge and uncharge walk up the tree: not under a lock. */
+static inline void obj_cgroup_put(struct obj_cgroup *objcg)
+{
+	assert(!test_atomic_depth);
+	assert(--objcg->refs > 0);
+}
+
+static inline int obj_cgroup_charge_zs(struct obj_cgroup *objcg, gfp_t gfp,
+				       size_t size)
+{
+	struct mem_cgroup *memcg = objcg->memcg;
+
+	assert(!test_atomic_depth);
+	if (obj_cgroup_is_root(objcg))
+		return 0;
+	if (test_should_fail() || memcg->counters.charge + (long)size > memcg->limit)
+		return -ENOMEM;
+	memcg->counters.charge += size;
+	return 0;
+}
+
+static inline void obj_cgroup_uncharge_zs(struct obj_cgroup *objcg, size_t size)
+{
+	assert(!test_atomic_depth);
+	if (obj_cgroup_is_root(objcg))
+		return;
+	objcg->memcg->counters.charge -= size;
+	assert(objcg->memcg->counters.charge >= 0);
+}
+
+struct zs_acct;
+void obj_cgroup_mod_zs_state(struct obj_cgroup *objcg, int nid,
+			     const struct zs_acct *acct, int stored, int orig);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+
+#pragma once
+
+/*
+ * Contains declarations that are STUBBED, that is that are rendered no-ops,
+ * because what they do has no meaning in a test of one thread in userland.
+ */
+
+/* Module glue: tests call zs_init() and zs_exit() directly. */
+#define EXPORT_SYMBOL_GPL(sym)
+#define MODULE_LICENSE(str)
+#define MODULE_AUTHOR(str)
+#define MODULE_DESCRIPTION(str)
+#define module_init(fn)
+#define module_exit(fn)
+#define __init
+#define __exit
+
+/* Lockdep and sparse: the lock shims in custom.h check what can be checked. */
+struct lockdep_map {};
+struct lock_class_key {};
+
+#define rwsem_acquire(...)			do { } while (0)
+#define rwsem_acquire_read(...)			do { } while (0)
+#define rwsem_release(...)			do { } while (0)
+#define lock_acquired(...)			do { } while (0)
+
+static inline void lockdep_init_map(struct lockdep_map *map, const char *name,
+				    struct lock_class_key *key, int subclass)
+{
+}
+
+#define cond_resched()				do { } while (0)
+#define kmsan_copy_page_meta(...)		do { } while (0)
+
+/* Movable pages: tests call the operations of zsmalloc_mops themselves. */
+#define isolate_mode_t				unsigned int
+
+enum migrate_mode {
+	MIGRATE_ASYNC,
+	MIGRATE_SYNC,
+};
+
+struct movable_operations {
+	bool (*isolate_page)(struct page *page, isolate_mode_t mode);
+	int (*migrate_page)(struct page *dst, struct page *src,
+			    enum migrate_mode mode);
+	void (*putback_page)(struct page *page);
+};
+
+#define SetPageMovableOps(page)			((void)(page))
+
+static inline int set_movable_ops(const struct movable_operations *ops, int type)
+{
+	return 0;
+}
+
+/* Registering a shrinker has no effect: tests call its two functions. */
+struct shrink_control {};
+
+struct shrinker {
+	unsigned long (*count_objects)(struct shrinker *s, struct shrink_control *sc);
+	unsigned long (*scan_objects)(struct shrinker *s, struct shrink_control *sc);
+	long batch;
+	void *private_data;
+};
+
+#define SHRINK_STOP				(~0UL)
+#define shrinker_alloc(...)			kzalloc(sizeof(struct shrinker), GFP_KERNEL)
+#define shrinker_register(...)			do { } while (0)
+#define shrinker_free(s)			kfree(s)

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/* Moves of pages and of objects carry slots and counters with them. */
+
+/* What the core does to move a page to another node. */
+static int move_page(struct page *page, int nid)
+{
+	struct page *newpage;
+	int err;
+
+	operation_name = "page move";
+	test_page_owner = page->owner;
+	newpage = alloc_pages_node(nid, __GFP_MOVABLE | __GFP_THISNODE, 0);
+	if (!newpage)
+		return -ENOMEM;
+
+	folio_lock(page_folio(page));
+	folio_lock(page_folio(newpage));
+	folio_get(page_folio(page));
+	if (zsmalloc_mops.isolate_page(page, 0))
+		err = zsmalloc_mops.migrate_page(newpage, page, MIGRATE_SYNC);
+	else
+		err = -EAGAIN;
+	if (err)
+		zsmalloc_mops.putback_page(page);
+	folio_unlock(page_folio(page));
+	folio_unlock(page_folio(newpage));
+	folio_put(page_folio(page));
+	folio_put(page_folio(newpage));
+	return err;
+}
+
+/* The pages of an object's zspage. */
+static unsigned int object_pages(const struct object *object,
+				 struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE])
+{
+	unsigned int idx, nr = 0;
+	struct zpdesc *zpdesc = get_first_zpdesc(object_zspage(object, &idx));
+
+	for (; zpdesc; zpdesc = get_next_zpdesc(zpdesc))
+		pages[nr++] = zpdesc_page(zpdesc);
+	return nr;
+}
+
+/* Fill zspages of a class with objects of all cgroups. */
+static unsigned int fill_class(struct size_class *class, unsigned int nr_zspages)
+{
+	unsigned int size = class->size, i, nr;
+
+	if (size < PAGE_SIZE)
+		size -= ZS_HANDLE_SIZE;
+	nr = min(nr_zspages * class->objs_per_zspage, NR_OBJECTS);
+	for (i = 0; i < nr; i++, operation++)
+		expect(!object_alloc_random(&objects[i], ZSWAP, size));
+	return nr;
+}
+
+/* Every page of a zspage of every class, to every node. */
+static void test_page_moves(void)
+{
+	struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE];
+	unsigned int c, i, nr, nid, nr_pages;
+
+	open_pools();
+	for (c = 0; c < ZS_SIZE_CLASSES; c++) {
+		struct size_class *class = pools[ZSWAP]->size_class[c];
+
+		if (class->index != c)
+			continue;
+		nr = fill_class(class, 1);
+		/* Some of the slots are free. */
+		for (i = 1; i < nr; i += 4)
+			object_free(&objects[i]);
+		for (nid = 0; nid < NR_TEST_NODES; nid++) {
+			nr_pages = object_pages(&objects[0], pages);
+			for (i = 0; i < nr_pages; i++, operation++) {
+				expect(!move_page(pages[i], nid));
+				verify_all();
+			}
+		}
+		free_all();
+	}
+	close_pools();
+}
+
+/* Objects move between zspages, whole or divided in another way. */
+static void test_compaction(void)
+{
+	unsigned long nr_freed, nr_pages;
+	unsigned int c, i, nr;
+
+	open_pools();
+	for (c = 0; c < ZS_SIZE_CLASSES; c++) {
+		struct size_class *class = pools[ZSWAP]->size_class[c];
+
+		if (class->index != c || class->objs_per_zspage == 1)
+			continue;
+		nr = fill_class(class, 4);
+		for (i = 0; i < nr; i++)
+			if (test_random() % 3)
+				object_free(&objects[i]);
+		verify_all();
+
+		operation_name = "compaction";
+		nr_pages = zs_get_total_pages(pools[ZSWAP]);
+		nr_freed = zs_compact(pools[ZSWAP]);
+		expect_eq(zs_get_total_pages(pools[ZSWAP]), nr_pages - nr_freed, "pages");
+		verify_all();
+		expect_eq(zs_can_compact(class), 0, "pages to gain");
+		free_all();
+	}
+	close_pools();
+}
+
+/* Compaction leaves a zspage that it cannot lock to the worker as well. */
+static void test_compaction_locked(void)
+{
+	unsigned int i, idx, nr;
+	struct page *page;
+
+	open_pools();
+	nr = fill_class(lookup_size_class(pools[ZSWAP], PAGE_SIZE / 3), 8);
+	for (i = 0; i < nr; i++)
+		if (i % 4)
+			object_free(&objects[i]);
+	for (i = 0; i < nr; i += 4, operation++) {
+		page = zpdesc_page(get_first_zpdesc(object_zspage(&objects[i], &idx)));
+		if (folio_test_locked(page_folio(page)))
+			continue;
+		folio_lock(page_folio(page));
+	}
+	operation_name = "compaction";
+	zs_compact(pools[ZSWAP]);
+	verify_all();
+
+	for (page = test_pages; page < test_pages + NR_TEST_PAGES; page++)
+		if (page->locked)
+			folio_unlock(page_folio(page));
+	operation_name = "deferred free";
+	expect(pools[ZSWAP]->free_work.pending);
+	flush_work(&pools[ZSWAP]->free_work);
+	verify_all();
+	close_pools();
+}
+
+/* The shrinker promises pages, and delivers them. */
+static void test_shrinker(void)
+{
+	struct shrinker *shrinker;
+	unsigned int i, nr;
+	unsigned long promised;
+
+	open_pools();
+	shrinker = pools[ZSWAP]->shrinker;
+	expect_eq(shrinker->count_objects(shrinker, NULL), 0, "pages to gain");
+	expect_eq(shrinker->scan_objects(shrinker, NULL), SHRINK_STOP, "pages gained");
+
+	nr = fill_class(lookup_size_class(pools[ZSWAP], PAGE_SIZE / 3), 8);
+	for (i = 0; i < nr; i++)
+		if (i % 4)
+			object_free(&objects[i]);
+	operation_name = "shrinker";
+	promised = shrinker->count_objects(shrinker, NULL);
+	expect(promised > 0);
+	expect_eq(shrinker->scan_objects(shrinker, NULL), promised, "pages gained");
+	verify_all();
+	close_pools();
+}
+
+/* A reader holds off moves of its zspage, which then change nothing. */
+static void test_reader(void)
+{
+	struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE];
+	static char copy[PAGE_SIZE];
+	struct object *object;
+	unsigned int i, nr;
+	void *data;
+
+	open_pools();
+	nr = fill_class(lookup_size_class(pools[ZSWAP], PAGE_SIZE / 3), 4);
+	for (i = 0; i < nr; i++)
+		if (i % 4)
+			object_free(&objects[i]);
+
+	for (object = objects; object < objects + nr; object += 4, operation++) {
+		data = zs_obj_read_begin(pools[ZSWAP], object->handle, object->size, copy);
+		nr = object_pages(object, pages);
+		for (i = 0; i < nr; i++)
+			expect_eq(move_page(pages[i], i % NR_TEST_NODES), -EBUSY, "move");
+		operation_name = "compaction";
+		zs_compact(pools[ZSWAP]);
+		expect(!memcmp(data, pattern + object->data, object->size));
+		zs_obj_read_end(pools[ZSWAP], object->handle, object->size, data);
+		verify_all();
+	}
+	close_pools();
+}
+
+/* A locked page leaves its empty zspage to a worker, which is used until then. */
+static void test_deferred_free(void)
+{
+	struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE];
+	unsigned int c, i, nr_pages;
+
+	open_pools();
+	for (c = 0; c < ZS_SIZE_CLASSES; c++, operation++) {
+		struct size_class *class = pools[ZSWAP]->size_class[c];
+
+		if (class->index != c)
+			continue;
+		for (i = 0; i < class->pages_per_zspage; i++) {
+			fill_class(class, 1);
+			nr_pages = object_pages(&objects[0], pages);
+			folio_lock(page_folio(pages[i]));
+			free_all();
+			folio_unlock(page_folio(pages[i]));
+			expect_eq(zs_get_total_pages(pools[ZSWAP]), nr_pages,
+				  "pages of the empty zspage");
+			verify_all();
+
+			expect(!move_page(pages[i], random_nid()));
+			verify_all();
+			if (test_random() % 2) {
+				fill_class(class, 1);
+				expect_eq(zs_get_total_pages(pools[ZSWAP]), nr_pages,
+					  "pages of the zspage in use again");
+				free_all();
+			}
+			operation_name = "deferred free";
+			flush_work(&pools[ZSWAP]->free_work);
+			verify_all();
+			expect_eq(zs_get_total_pages(pools[ZSWAP]), 0, "pages");
+		}
+	}
+	close_pools();
+}
+
+/* A zspage may go while one of its pages waits for its move. */
+static void test_free_isolated(void)
+{
+	struct page *page, *newpage;
+	struct obj_cgroup *objcg;
+
+	open_pools();
+	expect(!object_alloc(&objects[0], ZSWAP, PAGE_SIZE / 2, &test_objcgs[1], 0));
+	page = test_pages;
+	while (!page->private)
+		page++;
+	folio_get(page_folio(page));
+	expect(zsmalloc_mops.isolate_page(page, 0));
+	model_add(&objects[0], -1);
+	objcg = zs_free_objcg(pools[ZSWAP], objects[0].handle);
+	if (objcg)
+		obj_cgroup_put(objcg);
+	objects[0].size = 0;
+
+	expect(!zsmalloc_mops.isolate_page(page, 0));
+	newpage = alloc_pages_node(1, __GFP_MOVABLE | __GFP_THISNODE, 0);
+	expect(!zsmalloc_mops.migrate_page(newpage, page, MIGRATE_SYNC));
+	folio_put(page_folio(page));
+	folio_put(page_folio(newpage));
+	verify_all();
+	close_pools();
+}
