@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "random.h"
+
 #define PAGE	4096
 #define CGROUP	"/sys/fs/cgroup/cost"
 
@@ -38,15 +40,6 @@ static const char * const units[] = {
 };
 
 static char buffer[65536];
-static uint64_t state;
-
-static uint64_t random64(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
 
 static void put(const char *path, const char *value)
 {
@@ -120,7 +113,7 @@ static double one_round(double *cost, const char *out, const char *in,
 	if (data == MAP_FAILED)
 		err(1, "mmap");
 
-	state = 88172645463325252ull;
+	random_state = 88172645463325252ull;
 	for (page = 0; page < pages; page++) {
 		size_t random = low + random64() % (high - low + 1);
 

@@ -19,6 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "random.h"
+
 #define PAGE		4096
 #define MPOL_BIND	2
 
@@ -30,22 +32,12 @@ static const char * const words[] = {
 	"request=",
 };
 
-static uint64_t state;
-
-static uint64_t random64(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
 /* The page is a function of its number, so that it can be made again. */
 static void make_page(char *page, size_t number, unsigned int text)
 {
 	size_t used = 0;
 
-	state = (number + 1) * 0x9e3779b97f4a7c15ull;
+	random_state = (number + 1) * 0x9e3779b97f4a7c15ull;
 	if (random64() % 100 >= text) {
 		for (used = 0; used < PAGE; used += sizeof(uint64_t)) {
 			uint64_t noise = random64();
