@@ -166,6 +166,13 @@ def need_tools(*tools):
         sys.exit(done.returncode)
 
 
+def need_tree():
+    """As need_tree in common.sh."""
+    done = call('bash', '-c', '. "$0" && need_tree', TOP / 'scripts/lib/common.sh')
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
 def positive(text):
     """An argparse type."""
     if not re.fullmatch('[1-9][0-9]*', text):
