@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * KUnit tests for zsmalloc: how the bytes of an object divide between pages.
+ * KUnit tests for zsmalloc: how the bytes of an object divide between pages,
+ * and that owners and statistics stay with objects. Included in zsmalloc.c.
  */
+#include <kunit/resource.h>
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/limits.h>
 #include <linux/log2.h>
@@ -171,5 +174,467 @@ static struct kunit_suite zsmalloc_test_suite = {
 
 kunit_test_suite(zsmalloc_test_suite);
 
-MODULE_DESCRIPTION("KUnit tests for zsmalloc");
-MODULE_LICENSE("GPL");
+#ifdef CONFIG_ZSMALLOC_OBJCG
+#define NR_TEST_OWNERS	3
+#define NR_TEST_OBJS	1024
+
+static const struct zs_acct test_acct = {
+	.stored = NR_ZSWAP_B,
+	.orig = NR_ZSWAPPED_B,
+};
+
+/* What there must be on a node, or what there was before the test. */
+struct test_node {
+	long pages;
+	long objs;
+	long bytes;
+	long orig;
+};
+
+struct acct_ctx {
+	struct zs_pool *pool;
+	struct obj_cgroup owner[NR_TEST_OWNERS];
+	unsigned long handle[NR_TEST_OBJS];	/* 0: not allocated */
+	size_t size[NR_TEST_OBJS];
+	struct test_node *before;
+	struct test_node *expected;
+	char data[PAGE_SIZE];
+	char copy[PAGE_SIZE];
+};
+
+/* Some neighbours have the same owner, some have not. */
+static struct obj_cgroup *test_owner(struct acct_ctx *ctx, int i)
+{
+	return &ctx->owner[i / 2 % NR_TEST_OWNERS];
+}
+
+static struct zspage *test_zspage(struct acct_ctx *ctx, int i,
+				  unsigned int *idx)
+{
+	struct zpdesc *zpdesc;
+
+	obj_to_location(handle_to_obj(ctx->handle[i]), &zpdesc, idx);
+	return get_zspage(zpdesc);
+}
+
+/* With what the CPUs have not passed on yet. */
+static long read_node_state(int nid, enum node_stat_item item)
+{
+	struct pglist_data *pgdat = NODE_DATA(nid);
+	long value = atomic_long_read(&pgdat->vm_stat[item]);
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		value += per_cpu_ptr(pgdat->per_cpu_nodestats,
+				     cpu)->vm_node_stat_diff[item];
+	return value;
+}
+
+static struct test_node read_node(int nid)
+{
+	struct lruvec *lruvec = mem_cgroup_lruvec(root_mem_cgroup,
+						  NODE_DATA(nid));
+
+	return (struct test_node) {
+		.pages = read_node_state(nid, NR_ZSWAP_B),
+		.objs = read_node_state(nid, NR_ZSWAPPED_B),
+		.bytes = lruvec_page_state(lruvec, NR_ZSWAP_B),
+		.orig = lruvec_page_state(lruvec, NR_ZSWAPPED_B),
+	};
+}
+
+static void free_ctx(void *arg)
+{
+	struct acct_ctx *ctx = arg;
+	int i;
+
+	for (i = 0; i < NR_TEST_OBJS; i++)
+		zs_free_objcg(ctx->pool, ctx->handle[i]);
+	zs_destroy_pool(ctx->pool);
+}
+
+/* Nobody else uses zswap: these tests run before user space does. */
+static int acct_init(struct kunit *test)
+{
+	struct acct_ctx *ctx;
+	int i, nid;
+
+	if (mem_cgroup_disabled() ||
+	    !cgroup_subsys_on_dfl(memory_cgrp_subsys))
+		kunit_skip(test, "no memory cgroups of version 2");
+
+	ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ctx);
+	ctx->before = kunit_kcalloc(test, nr_node_ids, sizeof(*ctx->before),
+				    GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ctx->before);
+	ctx->expected = kunit_kcalloc(test, nr_node_ids,
+				      sizeof(*ctx->expected), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ctx->expected);
+	memset(ctx->data, 0xa5, sizeof(ctx->data));
+	test->priv = ctx;
+
+	/* Owners of the root are not charged, and have no references. */
+	for (i = 0; i < NR_TEST_OWNERS; i++) {
+		ctx->owner[i].memcg = root_mem_cgroup;
+		ctx->owner[i].is_root = true;
+	}
+
+	css_rstat_flush(&root_mem_cgroup->css);
+	for_each_node_state(nid, N_MEMORY)
+		ctx->before[nid] = read_node(nid);
+
+	ctx->pool = zs_create_acct_pool("kunit", &test_acct);
+	KUNIT_ASSERT_NOT_NULL(test, ctx->pool);
+	return kunit_add_action_or_reset(test, free_ctx, ctx);
+}
+
+static void test_alloc(struct kunit *test, int i, size_t size, int nid)
+{
+	struct acct_ctx *ctx = test->priv;
+	unsigned long handle;
+
+	handle = zs_malloc_objcg(ctx->pool, size, GFP_KERNEL | __GFP_HIGHMEM |
+				 __GFP_MOVABLE, nid, test_owner(ctx, i));
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(handle));
+	ctx->handle[i] = handle;
+	ctx->size[i] = size;
+	ctx->data[0] = i;
+	zs_obj_write(ctx->pool, handle, ctx->data, size);
+}
+
+static void test_free(struct kunit *test, int i)
+{
+	struct acct_ctx *ctx = test->priv;
+
+	KUNIT_EXPECT_PTR_EQ(test, zs_free_objcg(ctx->pool, ctx->handle[i]),
+			    test_owner(ctx, i));
+	ctx->handle[i] = 0;
+}
+
+/* Objects of one size, from zspages of all nodes in turn. */
+static void fill_class(struct kunit *test, size_t size, int nr)
+{
+	int i, nid = first_memory_node;
+
+	for (i = 0; i < nr; i++) {
+		test_alloc(test, i, size, nid);
+		nid = next_node_in(nid, node_states[N_MEMORY]);
+	}
+}
+
+static void free_class(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	int i;
+
+	for (i = 0; i < NR_TEST_OBJS; i++)
+		if (ctx->handle[i])
+			test_free(test, i);
+}
+
+/* Slot and content are those of object @i. */
+static void expect_obj(struct kunit *test, int i)
+{
+	struct acct_ctx *ctx = test->priv;
+	struct zspage *zspage;
+	unsigned int idx;
+	void *data;
+
+	zspage = test_zspage(ctx, i, &idx);
+	KUNIT_EXPECT_PTR_EQ_MSG(test, *zspage_slot(zspage, idx),
+				test_owner(ctx, i), "object %d", i);
+
+	ctx->data[0] = i;
+	data = zs_obj_read_begin(ctx->pool, ctx->handle[i], ctx->size[i],
+				 ctx->copy);
+	KUNIT_EXPECT_EQ_MSG(test, memcmp(data, ctx->data, ctx->size[i]), 0,
+			    "content of object %d", i);
+	zs_obj_read_end(ctx->pool, ctx->handle[i], ctx->size[i], data);
+}
+
+/* With its first object, count the pages of a zspage; in it, slots in use. */
+static void count_zspage(struct kunit *test, struct zspage *zspage,
+			 unsigned int idx)
+{
+	struct acct_ctx *ctx = test->priv;
+	struct size_class *class = zspage_class(ctx->pool, zspage);
+	struct zpdesc *zpdesc;
+	unsigned int i, used = 0;
+
+	for (i = 0; i < class->objs_per_zspage; i++) {
+		if (*zspage_slot(zspage, i) && !used++ && i != idx)
+			return;
+	}
+	KUNIT_EXPECT_EQ(test, used, get_zspage_inuse(zspage));
+
+	for (zpdesc = get_first_zpdesc(zspage); zpdesc;
+	     zpdesc = get_next_zpdesc(zpdesc))
+		ctx->expected[zpdesc_nid(zpdesc)].pages++;
+}
+
+/* Find the pages below object @i, without what zsmalloc finds them with. */
+static void count_obj(struct kunit *test, int i)
+{
+	struct acct_ctx *ctx = test->priv;
+	unsigned long begin, end, border, orig;
+	struct zspage *zspage;
+	struct zpdesc *zpdesc;
+	struct test_node *node;
+	unsigned int idx, size;
+
+	zspage = test_zspage(ctx, i, &idx);
+	size = zspage_class(ctx->pool, zspage)->size;
+	begin = (unsigned long)size * idx;
+	end = begin + size;
+
+	zpdesc = get_first_zpdesc(zspage);
+	for (border = PAGE_SIZE; border <= begin; border += PAGE_SIZE)
+		zpdesc = get_next_zpdesc(zpdesc);
+
+	node = &ctx->expected[zpdesc_nid(zpdesc)];
+	orig = PAGE_SIZE * (min(end, border) - begin) / size;
+	node->objs++;
+	node->bytes += min(end, border) - begin;
+	node->orig += orig;
+	if (end > border) {
+		node = &ctx->expected[zpdesc_nid(get_next_zpdesc(zpdesc))];
+		node->bytes += end - border;
+		node->orig += PAGE_SIZE - orig;
+	}
+	count_zspage(test, zspage, idx);
+}
+
+/* All objects are what they were, and the counters what there is of them. */
+static void expect_all(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	int i, nid;
+
+	memset(ctx->expected, 0, nr_node_ids * sizeof(*ctx->expected));
+	for (i = 0; i < NR_TEST_OBJS; i++) {
+		if (!ctx->handle[i])
+			continue;
+		expect_obj(test, i);
+		count_obj(test, i);
+	}
+
+	css_rstat_flush(&root_mem_cgroup->css);
+	for_each_node_state(nid, N_MEMORY) {
+		struct test_node *expected = &ctx->expected[nid];
+		struct test_node *before = &ctx->before[nid];
+		struct test_node found = read_node(nid);
+
+		KUNIT_EXPECT_EQ_MSG(test, found.pages - before->pages,
+				    expected->pages, "pages of node %d", nid);
+		KUNIT_EXPECT_EQ_MSG(test, found.objs - before->objs,
+				    expected->objs, "objects of node %d", nid);
+		KUNIT_EXPECT_EQ_MSG(test, found.bytes - before->bytes,
+				    expected->bytes, "bytes of node %d", nid);
+		KUNIT_EXPECT_EQ_MSG(test, found.orig - before->orig,
+				    expected->orig,
+				    "original bytes of node %d", nid);
+	}
+}
+
+/* Sizes of data whose classes do and don't straddle, and huge ones. */
+static const size_t test_sizes[] = {
+	24, PAGE_SIZE / 8, PAGE_SIZE / 5, PAGE_SIZE / 3, PAGE_SIZE / 4 * 3 - 8,
+	PAGE_SIZE / 16 * 14, PAGE_SIZE / 16 * 15, PAGE_SIZE,
+};
+
+static void zs_acct_slots(struct kunit *test)
+{
+	int s, i;
+
+	for (s = 0; s < ARRAY_SIZE(test_sizes); s++) {
+		fill_class(test, test_sizes[s], 256);
+		expect_all(test);
+		for (i = 0; i < 256; i++)
+			if (i % 3)
+				test_free(test, i);
+		expect_all(test);
+		/* Into the slots that are free again, with other owners. */
+		for (i = 256; i < 512; i++)
+			test_alloc(test, i, test_sizes[s], NUMA_NO_NODE);
+		expect_all(test);
+		free_class(test);
+		expect_all(test);
+	}
+}
+
+static void zs_acct_huge(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	struct zspage *zspage;
+	unsigned int idx;
+
+	test_alloc(test, 0, PAGE_SIZE, NUMA_NO_NODE);
+	test_alloc(test, 1, zs_huge_class_size(ctx->pool), NUMA_NO_NODE);
+	expect_all(test);
+	for (int i = 0; i < 2; i++) {
+		zspage = test_zspage(ctx, i, &idx);
+		KUNIT_EXPECT_TRUE(test, zspage->huge);
+		KUNIT_EXPECT_EQ(test, idx, 0);
+		KUNIT_EXPECT_PTR_EQ(test, zspage->huge_objcg,
+				    test_owner(ctx, i));
+	}
+	free_class(test);
+	expect_all(test);
+}
+
+static void zs_acct_object_moves(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	int s, i;
+
+	for (s = 0; s < ARRAY_SIZE(test_sizes); s++) {
+		fill_class(test, test_sizes[s], NR_TEST_OBJS);
+		for (i = 0; i < NR_TEST_OBJS; i++)
+			if (i % 4)
+				test_free(test, i);
+		if (test_sizes[s] < zs_huge_class_size(ctx->pool))
+			KUNIT_EXPECT_GT(test, zs_compact(ctx->pool), 0);
+		expect_all(test);
+		free_class(test);
+		expect_all(test);
+	}
+}
+
+#ifdef CONFIG_COMPACTION
+/* What the core does to move a page to another node. */
+static void move_page(struct kunit *test, struct page *page, int nid)
+{
+	struct page *newpage;
+
+	newpage = alloc_pages_node(nid, GFP_KERNEL | __GFP_HIGHMEM |
+				   __GFP_MOVABLE | __GFP_THISNODE, 0);
+	KUNIT_ASSERT_NOT_NULL(test, newpage);
+
+	get_page(page);
+	lock_page(newpage);
+	lock_page(page);
+	KUNIT_EXPECT_TRUE(test, zsmalloc_mops.isolate_page(page, 0));
+	KUNIT_EXPECT_EQ(test, 0, zsmalloc_mops.migrate_page(newpage, page,
+							    MIGRATE_SYNC));
+	unlock_page(page);
+	unlock_page(newpage);
+	put_page(newpage);
+	put_page(page);
+}
+
+/* Each page of the zspage of object @i, to the next node with memory. */
+static void move_zspage(struct kunit *test, int i)
+{
+	struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE];
+	unsigned int idx, p, nr = 0;
+	struct zpdesc *zpdesc;
+	int nid;
+
+	zpdesc = get_first_zpdesc(test_zspage(test->priv, i, &idx));
+	for (; zpdesc; zpdesc = get_next_zpdesc(zpdesc))
+		pages[nr++] = zpdesc_page(zpdesc);
+
+	for (p = 0; p < nr; p++) {
+		nid = next_node_in(page_to_nid(pages[p]),
+				   node_states[N_MEMORY]);
+		move_page(test, pages[p], nid);
+		expect_all(test);
+	}
+}
+
+static void zs_acct_page_moves(struct kunit *test)
+{
+	int s, i;
+
+	for (s = 0; s < ARRAY_SIZE(test_sizes); s++) {
+		fill_class(test, test_sizes[s], 256);
+		/* A straddler may be free. */
+		for (i = 1; i < 256; i += 5)
+			test_free(test, i);
+		move_zspage(test, 0);
+		move_zspage(test, 130);
+		free_class(test);
+		expect_all(test);
+	}
+}
+
+static void zs_acct_page_moves_nodes(struct kunit *test)
+{
+	if (num_node_state(N_MEMORY) < 2)
+		kunit_skip(test, "requires two nodes with memory");
+	zs_acct_page_moves(test);
+}
+#endif
+
+/* 16 MiB of slots, if they were not freed, would be seen. */
+static void zs_acct_arrays(struct kunit *test)
+{
+	unsigned long before, after, slots;
+	struct acct_ctx *ctx = test->priv;
+	unsigned int round, idx;
+	struct size_class *class;
+
+	if (IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "KASAN holds back freed memory");
+
+	test_alloc(test, 0, 24, NUMA_NO_NODE);
+	class = zspage_class(ctx->pool, test_zspage(ctx, 0, &idx));
+	slots = class->objs_per_zspage * sizeof(struct obj_cgroup *);
+	test_free(test, 0);
+
+	before = global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
+	for (round = 0; round < SZ_16M / slots; round++) {
+		test_alloc(test, 0, 24, NUMA_NO_NODE);
+		test_free(test, 0);
+	}
+	after = global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
+	KUNIT_EXPECT_LT(test, after, before + SZ_16M / 2 / PAGE_SIZE);
+}
+
+static int charge_none(struct obj_cgroup *objcg, gfp_t gfp, size_t size)
+{
+	return -ENOMEM;
+}
+
+/* What nobody pays for is not stored, and leaves nothing. */
+static void zs_acct_charge_fails(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	unsigned long handle;
+
+	fill_class(test, PAGE_SIZE / 3, 8);
+	kunit_activate_static_stub(test, acct_charge, charge_none);
+	for (int s = 0; s < ARRAY_SIZE(test_sizes); s++) {
+		handle = zs_malloc_objcg(ctx->pool, test_sizes[s], GFP_KERNEL,
+					 NUMA_NO_NODE, &ctx->owner[0]);
+		KUNIT_EXPECT_EQ(test, (long)handle, -ENOMEM);
+		expect_all(test);
+	}
+	kunit_deactivate_static_stub(test, acct_charge);
+
+	test_alloc(test, 8, PAGE_SIZE / 3, NUMA_NO_NODE);
+	expect_all(test);
+}
+
+static struct kunit_case zsmalloc_acct_test_cases[] = {
+	KUNIT_CASE(zs_acct_slots),
+	KUNIT_CASE(zs_acct_huge),
+	KUNIT_CASE(zs_acct_object_moves),
+#ifdef CONFIG_COMPACTION
+	KUNIT_CASE(zs_acct_page_moves),
+	KUNIT_CASE(zs_acct_page_moves_nodes),
+#endif
+	KUNIT_CASE(zs_acct_arrays),
+	KUNIT_CASE(zs_acct_charge_fails),
+	{}
+};
+
+static struct kunit_suite zsmalloc_acct_test_suite = {
+	.name = "zsmalloc_acct",
+	.init = acct_init,
+	.test_cases = zsmalloc_acct_test_cases,
+};
+
+kunit_test_suite(zsmalloc_acct_test_suite);
+#endif /* CONFIG_ZSMALLOC_OBJCG */

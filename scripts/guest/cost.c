@@ -11,20 +11,10 @@
  * that of the first round, when no cache has free objects of an earlier one.
  */
 #define _GNU_SOURCE
-#include <err.h>
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "random.h"
+#include "measure.h"
 
-#define PAGE	4096
 #define CGROUP	"/sys/fs/cgroup/cost"
 
 enum { STORE, LOAD, FREE, STAT, NUMA, NR_COSTS };
@@ -39,59 +29,6 @@ static const char * const units[] = {
 	[STAT] = "ns/flush", [NUMA] = "ns/read",
 };
 
-static char buffer[65536];
-
-static void put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		err(1, "writing %s to %s", value, path);
-	close(fd);
-}
-
-static void slurp(const char *path)
-{
-	int fd = open(path, O_RDONLY);
-	ssize_t len, used = 0;
-
-	if (fd < 0)
-		err(1, "%s", path);
-	while ((len = read(fd, buffer + used, sizeof(buffer) - 1 - used)) > 0)
-		used += len;
-	buffer[used] = 0;
-	close(fd);
-}
-
-/* The number behind @key at the beginning of a line */
-static long field(const char *path, const char *key)
-{
-	size_t len = strlen(key);
-	char *line;
-
-	slurp(path);
-	for (line = buffer; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (!strncmp(line, key, len))
-			return atol(line + len);
-	}
-	errx(1, "%s has no %s", path, key);
-}
-
-static double cpu_time(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
-static void page_out(char *data, size_t len)
-{
-	if (madvise(data, len, MADV_PAGEOUT))
-		err(1, "MADV_PAGEOUT");
-}
-
 static double per_page(double ns, long pages, const char *what)
 {
 	if (pages <= 0)
@@ -103,26 +40,12 @@ static double per_page(double ns, long pages, const char *what)
 static double one_round(double *cost, const char *out, const char *in,
 			size_t pages, unsigned int low, unsigned int high)
 {
-	size_t len = pages * PAGE, page, i;
+	size_t len = pages * PAGE, page;
 	long before, slab, swapped;
 	double t, metadata;
 	char *data;
 
-	data = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (data == MAP_FAILED)
-		err(1, "mmap");
-
-	random_state = 88172645463325252ull;
-	for (page = 0; page < pages; page++) {
-		size_t random = low + random64() % (high - low + 1);
-
-		for (i = 0; i + 8 <= random; i += 8)
-			*(uint64_t *)(data + page * PAGE + i) = random64();
-		/* not same-filled, however little is random */
-		*(uint64_t *)(data + page * PAGE + PAGE - 8) = page + 1;
-	}
-
+	data = map_pages(pages, low, high);
 	slab = field("/proc/meminfo", "Slab:");
 	before = field("/proc/vmstat", out);
 	t = cpu_time();
@@ -154,13 +77,6 @@ static double one_round(double *cost, const char *out, const char *in,
 	cost[FREE] = per_page(t, swapped, "VmSwap");
 
 	return metadata;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 int main(int argc, char **argv)
@@ -210,12 +126,8 @@ int main(int argc, char **argv)
 			seen[c][round] = cost[c];
 	}
 
-	for (c = 0; c < NR_COSTS; c++) {
-		qsort(seen[c], rounds, sizeof(double), compare);
-		printf("%s %.1f %s (%.1f to %.1f)\n", costs[c],
-		       seen[c][rounds / 2], units[c], seen[c][0],
-		       seen[c][rounds - 1]);
-	}
+	for (c = 0; c < NR_COSTS; c++)
+		print_cost(costs[c], units[c], seen[c], rounds);
 	printf("slab %.1f bytes/page\n", metadata);
 	return 0;
 }

@@ -27,10 +27,19 @@ struct object {
 	struct placement place;
 };
 
+/* Objects on a node, of a pool or of a cgroup. */
+struct node_model {
+	long nr_starting;	/* that begin there */
+	long nr_straddling;	/* of these, that end on another node */
+	long bytes;
+	long orig;
+};
+
 struct model {
-	struct memcg_counters memcg[NR_TEST_MEMCGS];
+	struct node_model node[NR_POOLS][NR_TEST_NODES];
+	struct node_model owner[NR_TEST_MEMCGS][NR_TEST_NODES];
+	long charge[NR_TEST_MEMCGS];
 	long nr_refs[NR_TEST_OBJCGS];
-	long nr_starting[NR_TEST_NODES];	/* accounted objects on the node */
 	long nr_objects[NR_POOLS];
 };
 
@@ -52,9 +61,9 @@ static long base_kmalloc;	/* allocations made by creating the pools */
 static unsigned char pattern[2 * PAGE_SIZE + 4096];
 
 /* For the reports. */
-static u64 seed;
-static unsigned long operation;
-static const char *operation_name;
+static unsigned long seed;
+static __thread unsigned long operation;
+static __thread const char *operation_name;
 
 static __noreturn __printf(1, 2) void test_fail(const char *fmt, ...)
 {
@@ -105,6 +114,18 @@ static struct size_class *object_class(const struct object *object)
 	return zspage_class(pools[object->pool], object_zspage(object, &idx));
 }
 
+/* The pages of an object's zspage. */
+static unsigned int __maybe_unused object_pages(const struct object *object,
+						struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE])
+{
+	unsigned int idx, nr = 0;
+	struct zpdesc *zpdesc = get_first_zpdesc(object_zspage(object, &idx));
+
+	for (; zpdesc; zpdesc = get_next_zpdesc(zpdesc))
+		pages[nr++] = zpdesc_page(zpdesc);
+	return nr;
+}
+
 #ifdef CONFIG_MEMCG
 static struct obj_cgroup *read_slot(struct zspage *zspage, unsigned int idx)
 {
@@ -146,29 +167,35 @@ static struct placement find_place(const struct object *object)
 	return place;
 }
 
+static void node_model_add(struct node_model *node, const struct placement *place, int sign)
+{
+	bool straddles = place->bytes[1] && place->nid[0] != place->nid[1];
+	int i;
+
+	node[place->nid[0]].nr_starting += sign;
+	node[place->nid[0]].nr_straddling += sign * straddles;
+	for (i = 0; i < 2; i++) {
+		node[place->nid[i]].bytes += sign * place->bytes[i];
+		node[place->nid[i]].orig += sign * place->orig[i];
+	}
+}
+
 /* Add an object to the model (sign 1), or take it out (sign -1). */
 static void model_add(const struct object *object, int sign)
 {
-	const struct placement *place = &object->place;
-	struct memcg_counters *counters;
-	int i;
+	const struct obj_cgroup *objcg = object->objcg;
+	int memcg;
 
 	model.nr_objects[object->pool] += sign;
-	if (object->pool != ZSWAP)
+	node_model_add(model.node[object->pool], &object->place, sign);
+	if (!objcg)
 		return;
 
-	model.nr_starting[place->nid[0]] += sign;
-	if (!object->objcg)
-		return;
-
-	model.nr_refs[object->objcg - test_objcgs] += sign;
-	counters = &model.memcg[object->objcg->memcg - test_memcgs];
-	if (!obj_cgroup_is_root(object->objcg))
-		counters->charge += sign * (long)place->size;
-	for (i = 0; i < 2; i++) {
-		counters->stat[place->nid[i]][NR_ZSWAP_B] += sign * place->bytes[i];
-		counters->stat[place->nid[i]][NR_ZSWAPPED_B] += sign * place->orig[i];
-	}
+	memcg = objcg->memcg - test_memcgs;
+	model.nr_refs[objcg - test_objcgs] += sign;
+	if (!obj_cgroup_is_root(objcg))
+		model.charge[memcg] += sign * (long)object->place.size;
+	node_model_add(model.owner[memcg], &object->place, sign);
 }
 
 static struct resources read_resources(void)
@@ -192,22 +219,19 @@ static struct resources read_resources(void)
 static void verify_counters(void)
 {
 	long nr_pages[NR_POOLS] = {};
-	int i, nid, item;
+	int i, nid;
 
 	for (i = 0; i < NR_TEST_MEMCGS; i++) {
 		const struct memcg_counters *found = &test_memcgs[i].counters;
-		const struct memcg_counters *expected = &model.memcg[i];
+		const struct node_model *node = model.owner[i];
 
-		if (!memcmp(found, expected, sizeof(*found)))
-			continue;
-		expect_eq(found->charge, expected->charge, "charge of cgroup %d", i);
-		for (nid = 0; nid < NR_TEST_NODES; nid++)
-			for (item = 0; item < NR_VM_NODE_STAT_ITEMS; item++)
-				expect_eq(found->stat[nid][item],
-					  expected->stat[nid][item],
-					  "%s bytes of cgroup %d on node %d",
-					  item == NR_ZSWAP_B ? "stored" : "original",
-					  i, nid);
+		expect_eq(found->charge, model.charge[i], "charge of cgroup %d", i);
+		for (nid = 0; nid < NR_TEST_NODES; nid++) {
+			expect_eq(found->stat[nid][NR_ZSWAP_B], node[nid].bytes,
+				  "stored bytes of cgroup %d on node %d", i, nid);
+			expect_eq(found->stat[nid][NR_ZSWAPPED_B], node[nid].orig,
+				  "original bytes of cgroup %d on node %d", i, nid);
+		}
 	}
 
 	for (i = 0; i < NR_TEST_OBJCGS; i++)
@@ -224,7 +248,7 @@ static void verify_counters(void)
 			  "nr_zspages of node %d", nid);
 		expect_eq(node->vm_stat[NR_ZSWAP_B], nr_pages_used[ZSWAP][nid],
 			  "nr_zswap of node %d", nid);
-		expect_eq(node->vm_stat[NR_ZSWAPPED_B], model.nr_starting[nid],
+		expect_eq(node->vm_stat[NR_ZSWAPPED_B], model.node[ZSWAP][nid].nr_starting,
 			  "nr_zswapped of node %d", nid);
 	}
 
@@ -236,6 +260,17 @@ static void verify_counters(void)
 	expect_eq(test_atomic_depth, 0, "locks held");
 }
 
+static void verify_content(const struct object *object)
+{
+	static __thread char copy[PAGE_SIZE];
+	struct zs_pool *pool = pools[object->pool];
+	void *data = zs_obj_read_begin(pool, object->handle, object->size, copy);
+
+	if (memcmp(data, pattern + object->data, object->size))
+		test_fail("content of object %td is lost", object - objects);
+	zs_obj_read_end(pool, object->handle, object->size, data);
+}
+
 /* One object: class, slot and content. */
 static void verify_object(const struct object *object)
 {
@@ -243,8 +278,6 @@ static void verify_object(const struct object *object)
 	struct size_class *class = object_class(object);
 	unsigned int idx;
 	struct zspage *zspage = object_zspage(object, &idx);
-	static char copy[PAGE_SIZE];
-	void *data;
 
 	expect_eq(class->size, object->place.size, "size of the class");
 	expect(class->size >= min(object->size + ZS_HANDLE_SIZE, PAGE_SIZE));
@@ -256,10 +289,77 @@ static void verify_object(const struct object *object)
 			  idx, class->objs_per_zspage, object->objcg - test_objcgs,
 			  read_slot(zspage, idx), test_objcgs);
 
-	data = zs_obj_read_begin(pool, object->handle, object->size, copy);
-	if (memcmp(data, pattern + object->data, object->size))
-		test_fail("content of object %td is lost", object - objects);
-	zs_obj_read_end(pool, object->handle, object->size, data);
+	verify_content(object);
+}
+
+static void verify_node_count(const struct zs_node_count *found,
+			      const struct node_model *expected, int pool,
+			      unsigned long ino, int nid)
+{
+	static const struct zs_node_count nothing;
+
+	if (!found)
+		found = &nothing;
+	expect_eq(found->objs, expected->nr_starting,
+		  "recounted objects, pool %d, cgroup %lu, node %d", pool, ino, nid);
+	expect_eq(found->straddlers, expected->nr_straddling,
+		  "recounted straddlers, pool %d, cgroup %lu, node %d", pool, ino, nid);
+	expect_eq(found->bytes, expected->bytes,
+		  "recounted bytes, pool %d, cgroup %lu, node %d", pool, ino, nid);
+	expect_eq(found->orig, expected->orig,
+		  "recounted original bytes, pool %d, cgroup %lu, node %d", pool, ino, nid);
+}
+
+static unsigned int nr_owners(const struct zs_recount *count)
+{
+	struct zs_owner_count *owner;
+	unsigned int nr = 0;
+	int bucket;
+
+	hash_for_each(count->owners, bucket, owner, hash)
+		nr++;
+	return nr;
+}
+
+static const struct zs_node_count *owner_node_count(const struct zs_recount *count,
+						    unsigned long ino, int nid)
+{
+	struct zs_owner_count *owner;
+	int bucket;
+
+	hash_for_each(count->owners, bucket, owner, hash)
+		if (owner->ino == ino)
+			return &owner->node[nid];
+	return NULL;
+}
+
+/* What the kernel finds when it walks its pool. No failures are wanted here. */
+static void verify_recount(int pool)
+{
+	unsigned int every = fail_every, i, nr = 0;
+	struct zs_recount *count;
+	int nid;
+
+	fail_every = 0;
+	count = zs_recount(pools[pool]);
+	fail_every = every;
+	expect(!IS_ERR(count));
+
+	for (nid = 0; nid < NR_TEST_NODES; nid++) {
+		expect_eq(count->node[nid].pages, nr_pages_used[pool][nid],
+			  "recounted pages of pool %d on node %d", pool, nid);
+		verify_node_count(&count->node[nid], &model.node[pool][nid], pool, 0, nid);
+	}
+	for (i = 0; pool == ZSWAP && i < NR_TEST_MEMCGS; i++) {
+		unsigned long ino = test_memcgs[i].cgroup.ino;
+
+		nr += !!owner_node_count(count, ino, 0);
+		for (nid = 0; nid < NR_TEST_NODES; nid++)
+			verify_node_count(owner_node_count(count, ino, nid),
+					  &model.owner[i][nid], pool, ino, nid);
+	}
+	expect_eq(nr_owners(count), nr, "recounted cgroups of pool %d", pool);
+	free_recount(count);
 }
 
 /* Everything from scratch: each object where it is now, each zspage, each slot. */
@@ -299,6 +399,8 @@ static void verify_all(void)
 			}
 		}
 	}
+	for (pool = 0; pool < NR_POOLS; pool++)
+		verify_recount(pool);
 	/* Each object's slot is right, so as many slots means no other is in use. */
 	expect_eq(nr_slots, nr_objcgs, "slots in use");
 	expect_eq(zspage_cachep->nr_alive, nr_zspages, "zspages");
@@ -313,14 +415,77 @@ static void open_pools(void)
 	pools[ZSWAP] = zs_create_acct_pool("zswap0", &acct);
 	expect(pools[ZRAM] && pools[ZSWAP]);
 	base_kmalloc = test_kmalloc_alive;
-	verify_all();
+	verify_counters();
 }
 
-/* Allocate and write an object. Returns 0, or an error that left no trace. */
-static int object_alloc(struct object *object, int pool, unsigned int size,
+/* A page that zsmalloc let go of meanwhile is not isolated. */
+static bool isolate_page(struct page *page)
+{
+	bool isolated = false;
+
+	if (PageMovableOps(page) && folio_trylock(page_folio(page))) {
+		known_race_begin();
+		isolated = zsmalloc_mops.isolate_page(page, 0);
+		known_race_end();
+		folio_unlock(page_folio(page));
+	}
+	return isolated;
+}
+
+static int migrate_page(struct page *newpage, struct page *page)
+{
+	int err;
+
+	folio_lock(page_folio(page));
+	folio_lock(page_folio(newpage));
+	known_race_begin();
+	err = zsmalloc_mops.migrate_page(newpage, page, MIGRATE_SYNC);
+	known_race_end();
+	if (err)
+		zsmalloc_mops.putback_page(page);
+	folio_unlock(page_folio(newpage));
+	folio_unlock(page_folio(page));
+	return err;
+}
+
+/* What the core does to move a page, which may be free, to another node. */
+static int move_page(struct page *page, int nid)
+{
+	struct page *newpage;
+	int err = -EAGAIN;
+
+	operation_name = "page move";
+	if (!folio_try_get(page_folio(page)))
+		return err;
+	if (!isolate_page(page))
+		goto put;
+
+	test_page_owner = page->owner;
+	err = -ENOMEM;
+	newpage = alloc_pages_node(nid, __GFP_MOVABLE | __GFP_THISNODE, 0);
+	if (newpage) {
+		err = migrate_page(newpage, page);
+		folio_put(page_folio(newpage));
+	}
+put:
+	folio_put(page_folio(page));
+	return err;
+}
+
+static struct obj_cgroup *random_objcg(void)
+{
+	return &test_objcgs[test_random() % NR_TEST_OBJCGS];
+}
+
+static int random_nid(void)
+{
+	return (int)(test_random() % (NR_TEST_NODES + 1)) - 1;
+}
+
+/* Give it a slot and content. Returns 0 or an error. */
+static int object_store(struct object *object, int pool, unsigned int size,
 			struct obj_cgroup *objcg, int nid)
 {
-	struct resources before = read_resources(), after;
 	gfp_t gfp = test_random() % 2 ? GFP_NOWAIT : GFP_NOIO;
 	unsigned long handle;
 
@@ -332,18 +497,8 @@ static int object_alloc(struct object *object, int pool, unsigned int size,
 					 tracked() ? objcg : NULL);
 	else
 		handle = zs_malloc(pools[pool], size, gfp, nid);
-
-	if (IS_ERR_VALUE(handle)) {
-		after = read_resources();
-		if (memcmp(&before, &after, sizeof(before))) {
-			expect_eq(after.nr_handles, before.nr_handles, "handles");
-			expect_eq(after.nr_zspages, before.nr_zspages, "zspages");
-			expect_eq(after.nr_kmalloc, before.nr_kmalloc, "arrays");
-			test_fail("a failed allocation left pages, locks or mappings");
-		}
-		verify_counters();
+	if (IS_ERR_VALUE(handle))
 		return (long)handle;
-	}
 
 	object->handle = handle;
 	object->pool = pool;
@@ -351,19 +506,13 @@ static int object_alloc(struct object *object, int pool, unsigned int size,
 	object->objcg = pool == ZSWAP && tracked() ? objcg : NULL;
 	object->data = test_random() % (sizeof(pattern) - size);
 	zs_obj_write(pools[pool], handle, pattern + object->data, size);
-
-	object->place = find_place(object);
-	model_add(object, 1);
-	verify_counters();
-	verify_object(object);
 	return 0;
 }
 
-static void object_free(struct object *object)
+static void object_release(struct object *object)
 {
 	struct obj_cgroup *objcg;
 
-	verify_object(object);
 	operation_name = "free";
 	if (object->pool == ZSWAP) {
 		objcg = zs_free_objcg(pools[ZSWAP], object->handle);
@@ -373,8 +522,50 @@ static void object_free(struct object *object)
 	} else {
 		zs_free(pools[object->pool], object->handle);
 	}
-	model_add(object, -1);
 	object->size = 0;
+}
+
+/* Allocate an object and see to the model. An error leaves no trace. */
+static int object_alloc(struct object *object, int pool, unsigned int size,
+			struct obj_cgroup *objcg, int nid)
+{
+	struct resources before = read_resources(), after;
+	int err = object_store(object, pool, size, objcg, nid);
+
+	if (err) {
+		after = read_resources();
+		if (memcmp(&before, &after, sizeof(before))) {
+			expect_eq(after.nr_handles, before.nr_handles, "handles");
+			expect_eq(after.nr_zspages, before.nr_zspages, "zspages");
+			expect_eq(after.nr_kmalloc, before.nr_kmalloc, "arrays");
+			test_fail("a failed allocation left pages, locks or mappings");
+		}
+		verify_counters();
+		return err;
+	}
+
+	object->place = find_place(object);
+	model_add(object, 1);
+	verify_counters();
+	verify_object(object);
+	return 0;
+}
+
+/* One draw at a time: a seed means the same whatever compiler was used. */
+static int __maybe_unused object_alloc_random(struct object *object, int pool,
+					      unsigned int size)
+{
+	struct obj_cgroup *objcg = random_objcg();
+	int nid = random_nid();
+
+	return object_alloc(object, pool, size, objcg, nid);
+}
+
+static void object_free(struct object *object)
+{
+	verify_object(object);
+	model_add(object, -1);
+	object_release(object);
 	verify_counters();
 }
 

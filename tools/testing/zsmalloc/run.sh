@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Usage: run.sh OPS "SEED..." PROGRAM...
+# Usage: run.sh OPS THREAD_OPS FUZZ_INPUTS "SEED..." PROGRAM...
 #
 # Runs each program with each seed, as subtests of one KTAP report. Pages of
 # 16 and 64 KiB take longer to write and compare: they get fewer operations.
@@ -9,8 +9,10 @@
 set -u
 
 ops=$1
-seeds=$2
-shift 2
+thread_ops=$2
+fuzz_inputs=$3
+seeds=$4
+shift 4
 
 nr=0
 failed=0
@@ -23,13 +25,15 @@ echo "TAP version 13"
 echo "1..$total"
 for program; do
 	case $program in
-	*-14-*)	n=$((ops / 4)) ;;
+	*-threads-*)	n=$thread_ops ;;
+	*-fuzz-*)	n=$fuzz_inputs ;;
+	*-14-*-*-*)	n=$((ops / 4)) ;;
 	*-16-*-*-*)	n=$((ops / 16)) ;;
 	*)	n=$ops ;;
 	esac
 	for seed in $seeds; do
 		nr=$((nr + 1))
-		name=${program#zsmalloc-test-}-seed-$seed
+		name=${program#zsmalloc-}-seed-$seed
 		# The status of the program, not of sed.
 		status=$( {
 			{

@@ -2,29 +2,35 @@
 
 /* The state behind include/custom.h. */
 
+#include <linux/hash.h>
 #include <sanitizer/asan_interface.h>
 
-int test_atomic_depth;
+__thread int test_atomic_depth;
 long test_kmalloc_alive;
 struct pglist_data test_nodes[NR_TEST_NODES];
 struct page test_pages[NR_TEST_PAGES];
 char *test_memory;
-int test_page_owner;
+__thread int test_page_owner;
 struct mem_cgroup test_memcgs[NR_TEST_MEMCGS];
 struct obj_cgroup test_objcgs[NR_TEST_OBJCGS];
 bool test_memcg_disabled;
 
 /* Fail one of so many at random; fail the n-th from now on. 0: never. */
-static unsigned int fail_every, fail_nth;
-static u64 random_state;
+static unsigned int fail_every;
+static __thread unsigned int fail_nth;
+static __thread u64 random_state;
 
-/* Pages by node and owner, and the free ones. */
+/* Pages by node and owner, and the free ones: zone->lock protects both. */
+static spinlock_t zone_lock;
 static long nr_pages_used[2][NR_TEST_NODES];
 static struct list_head free_pages[NR_TEST_NODES];
 
+/* All of debugfs. */
+static LIST_HEAD(dentries);
+
 /* Mappings made by kmap_local_page() are undone in reverse order. */
-static struct page *kmap_stack[8];
-static int kmap_depth;
+static __thread struct page *kmap_stack[8];
+static __thread int kmap_depth;
 
 /* xorshift64 */
 u64 test_random(void)
@@ -59,11 +65,35 @@ void *memchr_inv(const void *start, int c, size_t bytes)
 	return NULL;
 }
 
+/* Nobody has a reference, but some may try to get one: that one is set last. */
+static void prepare_page(struct page *page)
+{
+	memset(page, 0, offsetof(struct page, _refcount));
+	page->owner = test_page_owner;
+	test_set(&page->movable, false);
+	__atomic_store_n(&page->_refcount.counter, 1, __ATOMIC_RELEASE);
+}
+
+static struct page *take_page(int nid)
+{
+	struct page *page;
+	int i;
+
+	for (i = 0; i < NR_TEST_NODES; i++, nid = (nid + 1) % NR_TEST_NODES) {
+		page = list_first_entry_or_null(&free_pages[nid], struct page, lru);
+		if (!page)
+			continue;
+		list_del(&page->lru);
+		nr_pages_used[test_page_owner][nid]++;
+		return page;
+	}
+	return NULL;
+}
+
 /* Sometimes a page comes from another node than the preferred one. */
 struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
 {
 	struct page *page;
-	int i;
 
 	might_sleep_if(gfp & __GFP_DIRECT_RECLAIM);
 	assert(!order);
@@ -72,26 +102,26 @@ struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
 	if (nid == NUMA_NO_NODE || (!(gfp & __GFP_THISNODE) && test_random() % 4 == 0))
 		nid = test_random() % NR_TEST_NODES;
 
-	for (i = 0; i < NR_TEST_NODES; i++, nid = (nid + 1) % NR_TEST_NODES) {
-		page = list_first_entry_or_null(&free_pages[nid], struct page, lru);
-		if (!page)
-			continue;
-		list_del(&page->lru);
-		*page = (struct page){ .nid = nid, .owner = test_page_owner };
-		page->_refcount.counter = 1;
-		nr_pages_used[page->owner][nid]++;
-		ASAN_UNPOISON_MEMORY_REGION(page_address(page), PAGE_SIZE);
-		return page;
-	}
-	return NULL;
+	spin_lock(&zone_lock);
+	page = take_page(nid);
+	spin_unlock(&zone_lock);
+	if (!page)
+		return NULL;
+
+	ASAN_UNPOISON_MEMORY_REGION(page_address(page), PAGE_SIZE);
+	prepare_page(page);
+	return page;
 }
 
-void __free_page(struct page *page)
+void release_page(struct page *page)
 {
-	assert(!page->locked && !page->first);
+	assert(!page->locked && !PagePrivate(page));
+	ASAN_POISON_MEMORY_REGION(page_address(page), PAGE_SIZE);
+
+	spin_lock(&zone_lock);
 	nr_pages_used[page->owner][page->nid]--;
 	list_add(&page->lru, &free_pages[page->nid]);
-	ASAN_POISON_MEMORY_REGION(page_address(page), PAGE_SIZE);
+	spin_unlock(&zone_lock);
 }
 
 void *kmap_local_page(struct page *page)
@@ -109,15 +139,79 @@ void kunmap_local(const void *addr)
 	assert((const char *)addr - page_address(kmap_stack[kmap_depth]) <= PAGE_SIZE);
 }
 
-/* No counter is negative at any time: with one thread not even for a moment. */
 void obj_cgroup_mod_zs_state(struct obj_cgroup *objcg, int nid,
 			     const struct zs_acct *acct, int stored, int orig)
 {
 	long *stat = objcg->memcg->counters.stat[nid];
 
-	stat[acct->stored] += stored;
-	stat[acct->orig] += orig;
-	assert(stat[acct->stored] >= 0 && stat[acct->orig] >= 0);
+	assert_not_negative(test_add(&stat[acct->stored], stored));
+	assert_not_negative(test_add(&stat[acct->orig], orig));
+}
+
+void seq_printf(struct seq_file *s, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vfprintf(s->stream, fmt, args);
+	va_end(args);
+}
+
+struct dentry *debugfs_create_file(const char *name, unsigned int mode, struct dentry *parent,
+				   void *data, const struct file_operations *fops)
+{
+	struct dentry *dentry = calloc(1, sizeof(*dentry));
+
+	assert(strlen(name) < sizeof(dentry->name));
+	strcpy(dentry->name, name);
+	dentry->mode = mode;
+	dentry->parent = parent;
+	dentry->data = data;
+	dentry->fops = fops;
+	list_add_tail(&dentry->list, &dentries);
+	return dentry;
+}
+
+/* One level is enough: what is below a folder of ours is files. */
+void debugfs_remove_recursive(struct dentry *dentry)
+{
+	struct dentry *child, *tmp;
+
+	if (!dentry)
+		return;
+	list_for_each_entry_safe(child, tmp, &dentries, list) {
+		if (child->parent == dentry) {
+			list_del(&child->list);
+			free(child);
+		}
+	}
+	list_del(&dentry->list);
+	free(dentry);
+}
+
+static struct dentry *debugfs_find(struct zs_pool *pool, const char *name)
+{
+	struct dentry *dentry;
+
+	list_for_each_entry(dentry, &dentries, list)
+		if (dentry->data == pool && !strcmp(dentry->name, name))
+			return dentry;
+	return NULL;
+}
+
+/* Read a file of the pool. Returns what the kernel would; *text is to be freed. */
+static int debugfs_read(struct zs_pool *pool, const char *name, char **text)
+{
+	struct dentry *dentry = debugfs_find(pool, name);
+	struct seq_file s = { .private = pool };
+	int err;
+
+	assert(dentry);
+	s.stream = open_memstream(&s.text, &s.len);
+	err = dentry->fops->show(&s, NULL);
+	fclose(s.stream);
+	*text = s.text;
+	return err;
 }
 
 static void init_pages(void)
@@ -129,6 +223,7 @@ static void init_pages(void)
 	assert(test_memory != MAP_FAILED);
 	ASAN_POISON_MEMORY_REGION(test_memory, NR_TEST_PAGES * PAGE_SIZE);
 
+	spin_lock_init(&zone_lock);
 	for (i = 0; i < NR_TEST_NODES; i++)
 		INIT_LIST_HEAD(&free_pages[i]);
 	/* Neighbours are on different nodes. */
@@ -140,10 +235,19 @@ static void init_pages(void)
 
 static void init_memcgs(void)
 {
+	unsigned long ino = 1;
 	int i;
 
-	for (i = 0; i < NR_TEST_MEMCGS; i++)
-		test_memcgs[i].limit = LONG_MAX;
+	for (i = 0; i < NR_TEST_MEMCGS; i++, ino++) {
+		struct mem_cgroup *memcg = &test_memcgs[i];
+
+		/* All in one bucket of a hash table. */
+		while (hash_long(ino, 8) != hash_long(1, 8))
+			ino++;
+		memcg->cgroup.ino = ino;
+		memcg->css.cgroup = &memcg->cgroup;
+		memcg->limit = LONG_MAX;
+	}
 	for (i = 0; i < NR_TEST_OBJCGS; i++) {
 		test_objcgs[i].memcg = &test_memcgs[i % NR_TEST_MEMCGS];
 		test_objcgs[i].refs = 1;

@@ -42,4 +42,6 @@
 #define static_assert(expr, ...) __static_assert(expr, #expr)
 
 #include "include/stubs.h"
+#include "include/sync.h"
 #include "include/custom.h"
+#include "include/debugfs.h"

@@ -23,6 +23,7 @@
 #endif
 #define CONFIG_COMPACTION	1
 #define CONFIG_ZSWAP		1
+#define CONFIG_ZSMALLOC_STAT	1
 #ifdef CONFIG_MEMCG
 #define CONFIG_ZSMALLOC_OBJCG	1
 #endif
@@ -50,16 +51,18 @@ u64 test_random(void);
 bool test_should_fail(void);
 
 /*
- * ---- Locks: there is one thread, so a lock is a check that code locks and
- * unlocks in pairs, and knows when it must not sleep.
+ * ---- Locks: checks that code locks and unlocks in pairs, and knows when it
+ * must not sleep. With one thread, a lock that is taken already is a deadlock.
  */
-extern int test_atomic_depth;
+extern __thread int test_atomic_depth;
 
 struct spinlock {
+	raw_lock_t raw;
 	bool locked;
 };
 
 struct rwlock {
+	raw_rwlock_t raw;
 	int nr_readers;
 	bool written;
 };
@@ -75,11 +78,13 @@ static inline void might_sleep_if(bool cond)
 
 static inline void spin_lock_init(spinlock_t *l)
 {
+	raw_lock_init(&l->raw);
 	l->locked = false;
 }
 
 static inline void spin_lock(spinlock_t *l)
 {
+	raw_lock(&l->raw);
 	assert(!l->locked);
 	l->locked = true;
 	test_atomic_depth++;
@@ -90,30 +95,35 @@ static inline void spin_unlock(spinlock_t *l)
 	assert(l->locked);
 	l->locked = false;
 	test_atomic_depth--;
+	raw_unlock(&l->raw);
 }
 
 static inline void rwlock_init(rwlock_t *l)
 {
-	*l = (rwlock_t){};
+	raw_rwlock_init(&l->raw);
+	l->nr_readers = 0;
+	l->written = false;
 }
 
 static inline void read_lock(rwlock_t *l)
 {
+	raw_read_lock(&l->raw);
 	assert(!l->written);
-	l->nr_readers++;
+	test_add(&l->nr_readers, 1);
 	test_atomic_depth++;
 }
 
 static inline void read_unlock(rwlock_t *l)
 {
-	assert(l->nr_readers);
-	l->nr_readers--;
+	assert(test_add(&l->nr_readers, -1) >= 0);
 	test_atomic_depth--;
+	raw_rw_unlock(&l->raw);
 }
 
 static inline void write_lock(rwlock_t *l)
 {
-	assert(!l->written && !l->nr_readers);
+	raw_write_lock(&l->raw);
+	assert(!l->written && !test_read(&l->nr_readers));
 	l->written = true;
 	test_atomic_depth++;
 }
@@ -123,6 +133,7 @@ static inline void write_unlock(rwlock_t *l)
 	assert(l->written);
 	l->written = false;
 	test_atomic_depth--;
+	raw_rw_unlock(&l->raw);
 }
 
 /* Compaction lets go of its locks now and then. */
@@ -131,11 +142,11 @@ static inline bool rwlock_is_contended(rwlock_t *l)
 	return test_random() % 8 == 0;
 }
 
-#define atomic_xchg(v, new)	__sync_lock_test_and_set(&(v)->counter, new)
-#define atomic_set(v, new)	((v)->counter = (new))
-#define atomic_long_read(v)	((v)->counter)
-#define atomic_long_add(n, v)	((v)->counter += (n))
-#define atomic_long_sub(n, v)	((v)->counter -= (n))
+#define atomic_xchg(v, new)	__atomic_exchange_n(&(v)->counter, new, __ATOMIC_SEQ_CST)
+#define atomic_set(v, new)	test_set(&(v)->counter, new)
+#define atomic_long_read(v)	test_read(&(v)->counter)
+#define atomic_long_add(n, v)	test_add(&(v)->counter, n)
+#define atomic_long_sub(n, v)	test_add(&(v)->counter, -(long)(n))
 
 /*
  * ---- Slab: counts what lives, and may fail.
@@ -171,7 +182,7 @@ static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 	assert(!(gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)));
 	if (test_should_fail())
 		return NULL;
-	cache->nr_alive++;
+	test_add(&cache->nr_alive, 1);
 	return gfp & __GFP_ZERO ? calloc(1, cache->size) : malloc(cache->size);
 }
 
@@ -179,7 +190,7 @@ static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 
 static inline void kmem_cache_free(struct kmem_cache *cache, void *obj)
 {
-	cache->nr_alive--;
+	test_add(&cache->nr_alive, -1);
 	free(obj);
 }
 
@@ -189,14 +200,14 @@ static inline void *kmalloc(size_t size, gfp_t gfp)
 	assert(!(gfp & (__GFP_HIGHMEM | __GFP_MOVABLE)));
 	if (test_should_fail())
 		return NULL;
-	test_kmalloc_alive++;
+	test_add(&test_kmalloc_alive, 1);
 	return gfp & __GFP_ZERO ? calloc(1, size) : malloc(size);
 }
 
 static inline void kfree(const void *p)
 {
 	if (p)
-		test_kmalloc_alive--;
+		test_add(&test_kmalloc_alive, -1);
 	free((void *)p);
 }
 
@@ -210,12 +221,25 @@ static inline char *kstrdup(const char *s, gfp_t gfp)
 #define kzalloc(size, gfp)	kmalloc(size, (gfp) | __GFP_ZERO)
 #define kcalloc_node(n, size, gfp, ...) kzalloc((n) * (size), gfp)
 #define kzalloc_obj(p, ...)	kzalloc(sizeof(p), default_gfp(__VA_ARGS__))
+#define kzalloc_flex(p, array, nr, ...) \
+	kzalloc(sizeof(p) + sizeof(*(p).array) * (nr), default_gfp(__VA_ARGS__))
+#define kvzalloc_flex		kzalloc_flex
+#define kvfree			kfree
 
 /*
  * ---- Nodes, zones and their counters.
  */
 #define NR_TEST_NODES		3
 #define NUMA_NO_NODE		(-1)
+#define nr_node_ids		NR_TEST_NODES
+#define for_each_node_state(nid, ...) \
+	for (int *__nid = test_first_node(&(nid)); *__nid < NR_TEST_NODES; ++*__nid)
+
+static inline int *test_first_node(int *nid)
+{
+	*nid = 0;
+	return nid;
+}
 
 enum zone_stat_item {
 	NR_ZSPAGES,
@@ -241,24 +265,23 @@ struct pglist_data {
 extern struct pglist_data test_nodes[NR_TEST_NODES];
 
 #define NODE_DATA(nid)		(&test_nodes[nid])
+#define zone_to_nid(z)		(container_of(z, struct pglist_data, zone) - test_nodes)
 
 /* Both items are vmstat_item_in_bytes(): given in bytes, kept in pages. */
 static inline void mod_node_page_state(struct pglist_data *pgdat, enum node_stat_item item,
 				       long delta)
 {
 	assert(delta % (long)PAGE_SIZE == 0);
-	pgdat->vm_stat[item] += delta / (long)PAGE_SIZE;
-	assert(pgdat->vm_stat[item] >= 0);
+	assert_not_negative(test_add(&pgdat->vm_stat[item], delta / (long)PAGE_SIZE));
 }
 
-#define inc_zone_page_state(page, item)	(page_zone(page)->vm_stat[item]++)
-#define dec_zone_page_state(page, item)	(page_zone(page)->vm_stat[item]--)
+#define mod_zone_page_state(zone, item, delta) test_add(&(zone)->vm_stat[item], delta)
 
 /*
  * ---- Pages. Their PFNs are the last that fit, so that a location that loses
  * a bit of its PFN is seen; a free page's data is poisoned for ASAN.
  */
-#define NR_NODE_PAGES		8192
+#define NR_NODE_PAGES		4096
 #define NR_TEST_PAGES		(NR_TEST_NODES * NR_NODE_PAGES)
 #define TEST_PFN_BASE \
 	(BIT(MAX_POSSIBLE_PHYSMEM_BITS - PAGE_SHIFT) - NR_TEST_PAGES)
@@ -276,6 +299,7 @@ struct page {
 	int nid;
 	bool locked;
 	bool first;
+	bool movable;
 	int owner;	/* value of test_page_owner when it was allocated */
 };
 
@@ -287,10 +311,10 @@ struct folio {
 
 extern struct page test_pages[NR_TEST_PAGES];
 extern char *test_memory;
-extern int test_page_owner;
+extern __thread int test_page_owner;
 
 struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
-void __free_page(struct page *page);
+void release_page(struct page *page);
 void *kmap_local_page(struct page *page);
 void kunmap_local(const void *addr);
 
@@ -299,41 +323,67 @@ void kunmap_local(const void *addr);
 #define page_address(page)	(test_memory + ((page) - test_pages) * PAGE_SIZE)
 #define page_to_nid(page)	((page)->nid)
 #define page_zone(page)		(&NODE_DATA((page)->nid)->zone)
+#define page_zone_id(page)	((page)->nid)
 #define PGTY_zsmalloc		0xf8u
 #define PageZsmalloc(page)	((page)->page_type >> 24 == PGTY_zsmalloc)
 #define __SetPageZsmalloc(page)	((page)->page_type = PGTY_zsmalloc << 24)
-#define PagePrivate(page)	((page)->first)
-#define SetPagePrivate(page)	((page)->first = true)
-#define ClearPagePrivate(page)	((page)->first = false)
+#define PagePrivate(page)	test_read(&(page)->first)
+#define SetPagePrivate(page)	test_set(&(page)->first, true)
+#define ClearPagePrivate(page)	test_set(&(page)->first, false)
+#define PageMovableOps(page)	test_read(&(page)->movable)
+#define SetPageMovableOps(page)	test_set(&(page)->movable, true)
 #define copy_page(dst, src)	memcpy(dst, src, PAGE_SIZE)
 #define memcpy_from_page(dst, page, off, len) memcpy(dst, page_address(page) + (off), len)
 #define memcpy_to_page(page, off, src, len) memcpy(page_address(page) + (off), src, len)
 
 static inline bool folio_trylock(struct folio *folio)
 {
-	bool was_locked = folio->page.locked;
-
-	folio->page.locked = true;
-	return !was_locked;
+	return !__atomic_exchange_n(&folio->page.locked, true, __ATOMIC_ACQUIRE);
 }
+
+#define folio_test_locked(folio) __atomic_load_n(&(folio)->page.locked, __ATOMIC_ACQUIRE)
 
 static inline void folio_unlock(struct folio *folio)
 {
-	assert(folio->page.locked);
-	folio->page.locked = false;
+	assert(folio_test_locked(folio));
+	__atomic_store_n(&folio->page.locked, false, __ATOMIC_RELEASE);
+}
+
+static inline void folio_lock(struct folio *folio)
+{
+	while (!folio_trylock(folio))
+		test_wait();
+}
+
+static inline void folio_wait_locked(struct folio *folio)
+{
+	while (folio_test_locked(folio))
+		test_wait();
+}
+
+static inline void folio_get(struct folio *folio)
+{
+	assert(test_add(&folio->page._refcount.counter, 1) > 1);
+}
+
+/* Not if the page is free, or about to be. */
+static inline bool folio_try_get(struct folio *folio)
+{
+	int *count = &folio->page._refcount.counter, old = test_read(count);
+
+	while (old && !__atomic_compare_exchange_n(count, &old, old + 1, false,
+						   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		;
+	return old;
 }
 
 static inline void folio_put(struct folio *folio)
 {
-	if (!--folio->page._refcount.counter)
-		__free_page(&folio->page);
+	if (!__atomic_sub_fetch(&folio->page._refcount.counter, 1, __ATOMIC_ACQ_REL))
+		release_page(&folio->page);
 }
 
-#define folio_lock(folio)	assert(folio_trylock(folio))
-/* There is nobody who could unlock it. */
-#define folio_wait_locked(folio) assert(!(folio)->page.locked)
-#define folio_test_locked(folio) ((folio)->page.locked)
-#define folio_get(folio)	((folio)->page._refcount.counter++)
+#define __free_page(page)	folio_put(page_folio(page))
 
 /* Entries of a list of two are neighbours. */
 struct scatterlist {
@@ -360,14 +410,11 @@ struct work_struct {
 };
 
 #define INIT_WORK(work, func)	(*(work) = (struct work_struct){ .fn = func })
-#define schedule_work(work)	((work)->pending = true)
+#define schedule_work(work)	__atomic_store_n(&(work)->pending, true, __ATOMIC_RELEASE)
 
 static inline void flush_work(struct work_struct *work)
 {
-	bool pending = work->pending;
-
-	work->pending = false;
-	if (pending)
+	if (__atomic_exchange_n(&work->pending, false, __ATOMIC_ACQUIRE))
 		work->fn(work);
 }
 
@@ -383,7 +430,15 @@ struct memcg_counters {
 	long charge;
 };
 
+struct cgroup {
+	unsigned long ino;
+};
+
 struct mem_cgroup {
+	struct {
+		struct cgroup *cgroup;
+	} css;
+	struct cgroup cgroup;
 	struct memcg_counters counters;
 	long limit;
 };
@@ -400,13 +455,15 @@ extern bool test_memcg_disabled;
 
 #define mem_cgroup_disabled()	(test_memcg_disabled)
 #define obj_cgroup_is_root(objcg) ((objcg)->memcg == test_memcgs)
-#define obj_cgroup_get(objcg)	((objcg)->refs++)
+#define obj_cgroup_get(objcg)	test_add(&(objcg)->refs, 1)
+#define obj_cgroup_memcg(objcg)	((objcg)->memcg)
+#define cgroup_ino(cgroup)	((cgroup)->ino)
 
 /* May free the cgroup, charge and uncharge walk up the tree: not under a lock. */
 static inline void obj_cgroup_put(struct obj_cgroup *objcg)
 {
 	assert(!test_atomic_depth);
-	assert(--objcg->refs > 0);
+	assert(test_add(&objcg->refs, -1) > 0);
 }
 
 static inline int obj_cgroup_charge_zs(struct obj_cgroup *objcg, gfp_t gfp,
@@ -417,19 +474,19 @@ static inline int obj_cgroup_charge_zs(struct obj_cgroup *objcg, gfp_t gfp,
 	assert(!test_atomic_depth);
 	if (obj_cgroup_is_root(objcg))
 		return 0;
-	if (test_should_fail() || memcg->counters.charge + (long)size > memcg->limit)
+	if (test_should_fail())
 		return -ENOMEM;
-	memcg->counters.charge += size;
-	return 0;
+	if (test_add(&memcg->counters.charge, (long)size) <= memcg->limit)
+		return 0;
+	test_add(&memcg->counters.charge, -(long)size);
+	return -ENOMEM;
 }
 
 static inline void obj_cgroup_uncharge_zs(struct obj_cgroup *objcg, size_t size)
 {
 	assert(!test_atomic_depth);
-	if (obj_cgroup_is_root(objcg))
-		return;
-	objcg->memcg->counters.charge -= size;
-	assert(objcg->memcg->counters.charge >= 0);
+	if (!obj_cgroup_is_root(objcg))
+		assert(test_add(&objcg->memcg->counters.charge, -(long)size) >= 0);
 }
 
 struct zs_acct;

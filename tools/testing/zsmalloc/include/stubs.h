@@ -4,7 +4,7 @@
 
 /*
  * Contains declarations that are STUBBED, that is that are rendered no-ops,
- * because what they do has no meaning in a test of one thread in userland.
+ * because what they do has no meaning in a test in userland.
  */
 
 /* Module glue: tests call zs_init() and zs_exit() directly. */
@@ -31,6 +31,10 @@ static inline void lockdep_init_map(struct lockdep_map *map, const char *name,
 {
 }
 
+#define KUNIT_STATIC_STUB_REDIRECT(...)		do { } while (0)
+/* No cgroup goes away while a test runs. */
+#define rcu_read_lock()				do { } while (0)
+#define rcu_read_unlock()			do { } while (0)
 #define cond_resched()				do { } while (0)
 #define kmsan_copy_page_meta(...)		do { } while (0)
 
@@ -48,8 +52,6 @@ struct movable_operations {
 			    enum migrate_mode mode);
 	void (*putback_page)(struct page *page);
 };
-
-#define SetPageMovableOps(page)			((void)(page))
 
 static inline int set_movable_ops(const struct movable_operations *ops, int type)
 {

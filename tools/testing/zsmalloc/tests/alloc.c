@@ -2,25 +2,6 @@
 
 /* The allocator by itself, as zram uses it. */
 
-static struct obj_cgroup *random_objcg(void)
-{
-	return &test_objcgs[test_random() % NR_TEST_OBJCGS];
-}
-
-static int random_nid(void)
-{
-	return (int)(test_random() % (NR_TEST_NODES + 1)) - 1;
-}
-
-/* One draw at a time: a seed means the same whatever compiler was used. */
-static int object_alloc_random(struct object *object, int pool, unsigned int size)
-{
-	struct obj_cgroup *objcg = random_objcg();
-	int nid = random_nid();
-
-	return object_alloc(object, pool, size, objcg, nid);
-}
-
 static void test_bad_sizes(void)
 {
 	struct object object = {};

@@ -2,46 +2,6 @@
 
 /* Moves of pages and of objects carry slots and counters with them. */
 
-/* What the core does to move a page to another node. */
-static int move_page(struct page *page, int nid)
-{
-	struct page *newpage;
-	int err;
-
-	operation_name = "page move";
-	test_page_owner = page->owner;
-	newpage = alloc_pages_node(nid, __GFP_MOVABLE | __GFP_THISNODE, 0);
-	if (!newpage)
-		return -ENOMEM;
-
-	folio_lock(page_folio(page));
-	folio_lock(page_folio(newpage));
-	folio_get(page_folio(page));
-	if (zsmalloc_mops.isolate_page(page, 0))
-		err = zsmalloc_mops.migrate_page(newpage, page, MIGRATE_SYNC);
-	else
-		err = -EAGAIN;
-	if (err)
-		zsmalloc_mops.putback_page(page);
-	folio_unlock(page_folio(page));
-	folio_unlock(page_folio(newpage));
-	folio_put(page_folio(page));
-	folio_put(page_folio(newpage));
-	return err;
-}
-
-/* The pages of an object's zspage. */
-static unsigned int object_pages(const struct object *object,
-				 struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE])
-{
-	unsigned int idx, nr = 0;
-	struct zpdesc *zpdesc = get_first_zpdesc(object_zspage(object, &idx));
-
-	for (; zpdesc; zpdesc = get_next_zpdesc(zpdesc))
-		pages[nr++] = zpdesc_page(zpdesc);
-	return nr;
-}
-
 /* Fill zspages of a class with objects of all cgroups. */
 static unsigned int fill_class(struct size_class *class, unsigned int nr_zspages)
 {
