@@ -43,7 +43,7 @@
 #define NR_ROUNDS		10
 #define MAX_BLOCKS		4096
 #define TOP			"zswap_nodes_test"
-#define NO_MEMCG		"no memory controller in the unified hierarchy"
+#define NO_MEMCG		"no zswap in memory.numa_stat of cgroup v2"
 
 /* ---- what zsmalloc finds ---- */
 
@@ -567,7 +567,8 @@ static const char *set_up(struct env *env)
 	env->nr_nodes = zswap_read_nodes(env->node);
 	env->memcg = !cg_find_unified_root(env->root, sizeof(env->root), NULL) &&
 		     !cg_read_strstr(env->root, "cgroup.controllers", "memory") &&
-		     !cg_write(env->root, "cgroup.subtree_control", "+memory");
+		     !cg_write(env->root, "cgroup.subtree_control", "+memory") &&
+		     !read_zswap_stat(env->root, &env->vm.root);
 	return NULL;
 }
 
