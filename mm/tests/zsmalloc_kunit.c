@@ -559,6 +559,47 @@ static void zs_acct_page_moves(struct kunit *test)
 	}
 }
 
+/* The second page of each zspage, to another node than the first. */
+static void part_zspages(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	struct zpdesc *first, *second;
+	unsigned int idx;
+	int i, nid;
+
+	for (i = 0; i < NR_TEST_OBJS; i++) {
+		first = get_first_zpdesc(test_zspage(ctx, i, &idx));
+		second = get_next_zpdesc(first);
+		nid = zpdesc_nid(first);
+		if (second && zpdesc_nid(second) == nid)
+			move_page(test, zpdesc_page(second),
+				  next_node_in(nid, node_states[N_MEMORY]));
+	}
+}
+
+/* Objects that straddle nodes move to where they are divided in another way. */
+static void zs_acct_straddlers(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	int s, i;
+
+	if (num_node_state(N_MEMORY) < 2)
+		kunit_skip(test, "requires two nodes with memory");
+
+	for (s = 0; s < ARRAY_SIZE(test_sizes); s++) {
+		fill_class(test, test_sizes[s], NR_TEST_OBJS);
+		part_zspages(test);
+		expect_all(test);
+		for (i = 0; i < NR_TEST_OBJS; i++)
+			if (i % 4)
+				test_free(test, i);
+		zs_compact(ctx->pool);
+		expect_all(test);
+		free_class(test);
+		expect_all(test);
+	}
+}
+
 static void zs_acct_page_moves_nodes(struct kunit *test)
 {
 	if (num_node_state(N_MEMORY) < 2)
@@ -624,6 +665,7 @@ static struct kunit_case zsmalloc_acct_test_cases[] = {
 #ifdef CONFIG_COMPACTION
 	KUNIT_CASE(zs_acct_page_moves),
 	KUNIT_CASE(zs_acct_page_moves_nodes),
+	KUNIT_CASE(zs_acct_straddlers),
 #endif
 	KUNIT_CASE(zs_acct_arrays),
 	KUNIT_CASE(zs_acct_charge_fails),
