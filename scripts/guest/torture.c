@@ -67,7 +67,7 @@ static const char * const op_names[NR_OPS] = {
 	[OFFLINED] = "blocks offlined", [NOT_OFFLINED] = "blocks busy",
 	[ONLINED] = "blocks onlined", [SWAPPED_OFF] = "swapoffs",
 	[SWAPPED_ON] = "swapons", [SWITCHED] = "compressor switches",
-	[COMPACTED] = "compact_memory", [DROPPED] = "drop_caches",
+	[COMPACTED] = "compactions", [DROPPED] = "drop_caches",
 	[SHRUNK] = "shrinker on", [FULL] = "pool limit 0",
 };
 
@@ -82,6 +82,7 @@ static struct {
 	atomic_int remove;		/* and removes its cgroups */
 	atomic_int bad_pages;
 	char first_bad[256];
+	atomic_flag node_in_use[NR_NODES];	/* see take_turns */
 } *shared;
 
 static uint64_t seed;
@@ -577,9 +578,52 @@ static void run_shrinker(long unused)
 	until_the_end(shrink, 600);
 }
 
+/*
+ * With DEBUG_VM, what goes offline has its struct pages poisoned, and compaction
+ * that is there right then crashes in set_pfnblock_bit(): 7.3.4 does so without
+ * swap, too. On such a kernel a node sees only one of them at a time.
+ */
+static bool take_turns;
+
+static void begin_turn(int nid)
+{
+	while (take_turns && atomic_flag_test_and_set(&shared->node_in_use[nid]))
+		nap(5);
+}
+
+static void end_turn(int nid)
+{
+	atomic_flag_clear(&shared->node_in_use[nid]);
+}
+
+/* Whatever compacts without being told to is not told whose turn it is, either. */
+static void find_out_about_turns(void)
+{
+	FILE *file = must_open("/proc/kallsyms");
+	char line[512];
+
+	while (fgets(line, sizeof(line), file))
+		take_turns |= !!strstr(line, " page_init_poison\n");
+	fclose(file);
+	if (!take_turns)
+		return;
+	put("/proc/sys/vm/compaction_proactiveness", "0");
+	put("/sys/kernel/mm/transparent_hugepage/defrag", "never");
+	put("/sys/kernel/mm/transparent_hugepage/khugepaged/defrag", "0");
+}
+
 static void compact(void)
 {
-	put("/proc/sys/vm/compact_memory", "1");
+	char path[64];
+
+	for (int nid = 0; nid < NR_NODES; nid++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/compact", nid);
+		if (access(path, F_OK))
+			continue;
+		begin_turn(nid);
+		put(path, "1");
+		end_turn(nid);
+	}
 	count(COMPACTED, 1);
 }
 
@@ -716,12 +760,14 @@ static void put_online(int number)
 
 static void take_offline(int number)
 {
-	int error;
+	int nid = block_node(number), error;
 
+	begin_turn(nid);
 	/* it would try for ever */
 	alarm(10);
 	error = set_block(number, "offline");
 	alarm(0);
+	end_turn(nid);
 	if (error && error != EINTR && error != EBUSY && error != EAGAIN && error != ENOMEM)
 		die("memory block", strerror(error), "It can't be taken offline");
 	count(error ? NOT_OFFLINED : OFFLINED, 1);
@@ -1018,6 +1064,7 @@ static void set_up(void)
 	if (mkdir(GROUP, 0755))
 		die(GROUP, strerror(errno), "Remove it, or boot again");
 	put(GROUP "/cgroup.subtree_control", "+memory");
+	find_out_about_turns();
 	find_blocks();
 }
 

@@ -31,6 +31,10 @@ SPLAT = re.compile(r'\b(BUG|WARNING|KASAN|UBSAN): |INFO: (possible|suspicious|ta
 # The title of a report, which names the functions of both accesses
 RACE = re.compile(r'BUG: KCSAN: (.*)')
 PANIC = re.compile(r'Kernel panic - not syncing: (.*)')
+# Where a report begins that ends in a panic
+TROUBLE = re.compile(r'\b(BUG|WARNING|KASAN|UBSAN): |Oops|Unable to handle|general protection|'
+                     r'INFO: (possible|suspicious|rcu|task)|Kernel panic')
+REPORT_LINES = 45       # of them the stack is seldom further down
 
 
 # A guest that has not begun with the command by then, never will. Seen once in
@@ -229,7 +233,7 @@ class Guest:
         text = self.log.read_text(errors='replace').replace('\r', '')
         panic = PANIC.search(text)
         if panic:
-            raise GuestError(f'the guest panicked: {panic[1]}' + self.last_lines())
+            raise GuestError(f'the guest panicked: {panic[1]}' + self.report(text))
         if status is None and timed_out:
             raise GuestError(f'no end after {self.timeout} s (--timeout)' + self.last_lines(),
                              TIMED_OUT)
@@ -240,7 +244,7 @@ class Guest:
         splat = SPLAT.search(text)
         if splat and self.panic_on_warn:
             line = text[text.rfind('\n', 0, splat.start()) + 1:].splitlines()[0]
-            raise GuestError(f'the kernel reported: {line}\n  whole kernel log: {self.log}')
+            raise GuestError(f'the kernel reported: {line}' + self.report(text, splat))
         return status
 
     def without_other_races(self, text):
@@ -261,7 +265,14 @@ class Guest:
         return text
 
     def last_lines(self):
-        lines = self.log.read_text(errors='replace').replace('\r', '').splitlines()[-20:]
+        return self.quote(self.log.read_text(errors='replace').replace('\r', '').splitlines()[-20:])
+
+    def report(self, text, found=None):
+        """The first that went wrong: what is printed last is its consequence."""
+        begin = (found or TROUBLE.search(text)).start()
+        return self.quote(text[text.rfind('\n', 0, begin) + 1:].splitlines()[:REPORT_LINES])
+
+    def quote(self, lines):
         return ''.join(f'\n  | {line}' for line in lines) + f'\n  whole kernel log: {self.log}'
 
 
