@@ -463,6 +463,33 @@ static void zs_acct_slots(struct kunit *test)
 	}
 }
 
+/* The objects of several sizes together, in calls of several lengths. */
+static void zs_acct_free_many(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	struct obj_cgroup *objcgs[32];
+	int nr, i, j;
+
+	for (nr = 1; nr <= ARRAY_SIZE(objcgs); nr *= 2) {
+		for (i = 0; i < 256; i++)
+			test_alloc(test, i,
+				   test_sizes[i / 7 % ARRAY_SIZE(test_sizes)],
+				   NUMA_NO_NODE);
+		expect_all(test);
+		for (i = 0; i < 256; i += nr) {
+			zs_free_objcgs(ctx->pool, &ctx->handle[i], objcgs, nr);
+			for (j = 0; j < nr; j++) {
+				KUNIT_EXPECT_PTR_EQ(test, objcgs[j],
+						    test_owner(ctx, i + j));
+				ctx->handle[i + j] = 0;
+			}
+			if (i % 64 == 0)
+				expect_all(test);
+		}
+		expect_all(test);
+	}
+}
+
 static void zs_acct_huge(struct kunit *test)
 {
 	struct acct_ctx *ctx = test->priv;
@@ -660,6 +687,7 @@ static void zs_acct_charge_fails(struct kunit *test)
 
 static struct kunit_case zsmalloc_acct_test_cases[] = {
 	KUNIT_CASE(zs_acct_slots),
+	KUNIT_CASE(zs_acct_free_many),
 	KUNIT_CASE(zs_acct_huge),
 	KUNIT_CASE(zs_acct_object_moves),
 #ifdef CONFIG_COMPACTION

@@ -102,6 +102,16 @@ static void fuzz_free_some(void)
 			object_free(object);
 }
 
+static void fuzz_free_many(void)
+{
+	struct object *first = next_object();
+	const struct object *end = objects + NR_FUZZ_OBJECTS;
+
+	if (object_read >= first)
+		end = object_read;
+	objects_free(first, end, next_byte() % (MAX_FREED_AT_ONCE + 1));
+}
+
 /* Objects are somewhere else now. */
 static void verify_moved(void)
 {
@@ -239,7 +249,7 @@ static void fuzz_fail(void);
 static void (*const operations[])(void) = {
 	fuzz_alloc, fuzz_alloc, fuzz_free, fuzz_free_some, fuzz_move, fuzz_move,
 	fuzz_compact, fuzz_shrink, fuzz_free_deferred, fuzz_hold_page, fuzz_read,
-	fuzz_recount, fuzz_fail,
+	fuzz_recount, fuzz_fail, fuzz_free_many,
 };
 
 static void next_operation(void)

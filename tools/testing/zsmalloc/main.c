@@ -31,6 +31,7 @@ static const struct test tests[] = {
 	{ "split",		test_split },
 	{ "every_size",		test_every_size },
 	{ "shared_zspage",	test_shared_zspage },
+	{ "free_many",		test_free_many },
 	{ "plain_beside",	test_plain_beside },
 	{ "disabled",		test_disabled,		no_memcg },
 	{ "limit",		test_limit,		no_memcg },

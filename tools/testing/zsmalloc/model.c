@@ -525,6 +525,27 @@ static void object_release(struct object *object)
 	object->size = 0;
 }
 
+#define MAX_FREED_AT_ONCE	32
+
+/* The same for some objects of zswap. */
+static void objects_release(struct object **some, unsigned int nr)
+{
+	struct obj_cgroup *objcgs[MAX_FREED_AT_ONCE];
+	unsigned long handles[MAX_FREED_AT_ONCE];
+	unsigned int i;
+
+	operation_name = "free many";
+	for (i = 0; i < nr; i++)
+		handles[i] = some[i]->handle;
+	zs_free_objcgs(pools[ZSWAP], handles, objcgs, nr);
+	for (i = 0; i < nr; i++) {
+		expect(objcgs[i] == some[i]->objcg);
+		if (objcgs[i])
+			obj_cgroup_put(objcgs[i]);
+		some[i]->size = 0;
+	}
+}
+
 /* Allocate an object and see to the model. An error leaves no trace. */
 static int object_alloc(struct object *object, int pool, unsigned int size,
 			struct obj_cgroup *objcg, int nid)
@@ -566,6 +587,26 @@ static void object_free(struct object *object)
 	verify_object(object);
 	model_add(object, -1);
 	object_release(object);
+	verify_counters();
+}
+
+/* Free at most @nr of the objects of zswap in an array, all at once. */
+static void objects_free(struct object *first, const struct object *end,
+			 unsigned int nr)
+{
+	struct object *some[MAX_FREED_AT_ONCE];
+	unsigned int found = 0, i;
+
+	for (; first < end && found < nr; first++)
+		if (first->size && first->pool == ZSWAP)
+			some[found++] = first;
+	for (i = 0; i < found; i++) {
+		verify_object(some[i]);
+		model_add(some[i], -1);
+	}
+	test_irqs_off = test_random() % 4 == 0;
+	objects_release(some, found);
+	test_irqs_off = false;
 	verify_counters();
 }
 

@@ -14,6 +14,7 @@ __thread int test_page_owner;
 struct mem_cgroup test_memcgs[NR_TEST_MEMCGS];
 struct obj_cgroup test_objcgs[NR_TEST_OBJCGS];
 bool test_memcg_disabled;
+bool test_irqs_off;
 
 /* Fail one of so many at random; fail the n-th from now on. 0: never. */
 static unsigned int fail_every;

@@ -19,7 +19,7 @@ static bool stop;
 
 static struct {
 	unsigned long allocs, failed, reads, frees, changed, overlapped;
-	unsigned long moves, not_moved, freed_late, compacted, recounts;
+	unsigned long moves, not_moved, freed_late, freed_many, compacted, recounts;
 } nr;
 
 static __thread bool in_known_race;
@@ -111,10 +111,34 @@ static void check_and_free(struct object *object)
 		test_add(&nr.overlapped, 1);
 }
 
+/* Up to so many neighbours that nobody is busy with. */
+static void free_some(unsigned int first, unsigned int max)
+{
+	struct object *some[MAX_FREED_AT_ONCE];
+	unsigned int found = 0, i;
+
+	for (i = first; i < first + max && i < NR_THREAD_OBJECTS; i++) {
+		if (__atomic_exchange_n(&busy[i], true, __ATOMIC_ACQUIRE))
+			continue;
+		if (objects[i].size && objects[i].pool == ZSWAP)
+			some[found++] = &objects[i];
+		else
+			__atomic_store_n(&busy[i], false, __ATOMIC_RELEASE);
+	}
+	for (i = 0; i < found; i++)
+		verify_content(some[i]);
+	objects_release(some, found);
+	test_add(&nr.frees, found);
+	test_add(&nr.freed_many, found > 1);
+	for (i = 0; i < found; i++)
+		__atomic_store_n(&busy[some[i] - objects], false, __ATOMIC_RELEASE);
+}
+
 /* Else nothing was tested but the workers. */
 static bool all_happened(void)
 {
 	return test_read(&nr.moves) && test_read(&nr.compacted) &&
+	       test_read(&nr.freed_many) &&
 	       test_read(&nr.freed_late) && test_read(&nr.recounts) &&
 	       test_read(&nr.overlapped) &&
 	       (!ZS_OBJ_CLASS_BITS || test_read(&nr.changed)) &&
@@ -134,6 +158,11 @@ static void work(void)
 
 	while (has_work()) {
 		i = test_random() % NR_THREAD_OBJECTS;
+		if (test_random() % 16 == 0) {
+			operation++;
+			free_some(i, 1 + test_random() % MAX_FREED_AT_ONCE);
+			continue;
+		}
 		if (__atomic_exchange_n(&busy[i], true, __ATOMIC_ACQUIRE))
 			continue;
 		operation++;

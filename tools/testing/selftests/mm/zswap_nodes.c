@@ -1266,6 +1266,34 @@ TEST_F_TIMEOUT(zswap, paths_free, TIMEOUT)
 	EXPECT_EQ(0, settle_empty(env, "exit"));
 }
 
+/*
+ * Ranges of many lengths, with pages that compress to all kinds of sizes or not
+ * at all, leave what is between them alone.
+ */
+TEST_F_TIMEOUT(zswap, paths_free_ranges, TIMEOUT)
+{
+	struct env *env = &self->env;
+	struct zswap_cg *cg = &env->cg[0];
+
+	if (!env->memcg)
+		SKIP(return, NO_MEMCG);
+	ASSERT_EQ(0, add_cg(env, NULL, TOP));
+	env->job[0].max_random = 0;
+	env->job[0].eighths = -1;
+	ASSERT_EQ(0, start(env, 0, cg));
+	ASSERT_EQ(0, settle(env, "stored"));
+	for (int round = 0; round < 2; round++) {
+		ASSERT_EQ(0, swapout_tell(&env->job[0], SWAPOUT_FREE_RANGES));
+		cg->pages = env->job[0].nr_pages - swapout_in_ranges(&env->job[0]);
+		ASSERT_LT(0, cg->pages);
+		EXPECT_EQ(0, settle(env, "ranges freed"));
+		EXPECT_EQ(0, check_jobs(env));
+		ASSERT_EQ(0, swapout_tell(&env->job[0], SWAPOUT_FILL));
+		cg->pages = env->job[0].nr_pages;
+		ASSERT_EQ(0, settle(env, "stored again"));
+	}
+}
+
 /* How many folios of the size have been stored as one, or -1. */
 static long folios_stored(long kb)
 {

@@ -194,6 +194,18 @@ static inline void kmem_cache_free(struct kmem_cache *cache, void *obj)
 	free(obj);
 }
 
+extern bool test_irqs_off;
+
+#define irqs_disabled()		(test_irqs_off)
+
+static inline void kmem_cache_free_bulk(struct kmem_cache *cache, size_t nr,
+					void **objs)
+{
+	assert(!irqs_disabled());
+	while (nr--)
+		kmem_cache_free(cache, objs[nr]);
+}
+
 static inline void *kmalloc(size_t size, gfp_t gfp)
 {
 	might_sleep_if(gfp & __GFP_DIRECT_RECLAIM);

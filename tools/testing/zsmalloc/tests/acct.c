@@ -79,6 +79,33 @@ static void test_shared_zspage(void)
 	close_pools();
 }
 
+/*
+ * Objects that are freed together, in runs of each length: of one owner or of
+ * many, on one node or on several, with straddlers between.
+ */
+static void test_free_many(void)
+{
+	unsigned int run, i, nr;
+
+	for (run = 1; run <= MAX_FREED_AT_ONCE; run++) {
+		open_pools();
+		for (i = 0; i < 256; i++, operation++)
+			expect(!object_alloc(&objects[i], ZSWAP,
+					     i % 3 ? PAGE_SIZE / 5 : PAGE_SIZE - i,
+					     &test_objcgs[i / run % NR_TEST_OBJCGS],
+					     random_nid()));
+		for (i = 0; i < 256; i += nr, operation++) {
+			nr = 1 + test_random() % MAX_FREED_AT_ONCE;
+			nr = min(nr, 256 - i);
+			objects_free(&objects[i], &objects[i + nr], nr);
+		}
+		verify_all();
+		flush_work(&pools[ZSWAP]->free_work);
+		expect_eq(zs_get_total_pages(pools[ZSWAP]), 0, "pages of zswap");
+		close_pools();
+	}
+}
+
 /* Memory cgroups switched off at boot: nodes are counted, nothing else. */
 static void test_disabled(void)
 {

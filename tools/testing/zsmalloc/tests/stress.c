@@ -69,6 +69,9 @@ static void random_operation(void)
 		object_alloc_random(object, pool, 1 + test_random() % PAGE_SIZE);
 	} else if (choice % 16 == 0) {
 		free_locked(object);
+	} else if (choice % 16 == 1) {
+		objects_free(object, objects + NR_STRESS_OBJECTS,
+			     1 + test_random() % MAX_FREED_AT_ONCE);
 	} else {
 		object_free(object);
 	}

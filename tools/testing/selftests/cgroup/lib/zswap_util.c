@@ -27,6 +27,7 @@
 #define PATH_NODES		"/sys/devices/system/node"
 #define SETTLE_TRIES		100
 #define SETTLE_WAIT_US		(100 * 1000)
+#define MAX_RANGE		70	/* pages: more than a node of an XArray has slots */
 #define PAGEOUT_TRIES		10
 
 /* The kernel's: updates of memcg's statistics by CPU that readers may not see */
@@ -448,11 +449,11 @@ static size_t count_resident(const char *mem, size_t nr_pages)
 	return resident;
 }
 
-/* What the task has. Of @first, @first + @step and so on, none is free. */
+/* What the task has. */
 struct swapout_mem {
 	struct swapout *job;
 	char *mem;
-	size_t first, step;
+	bool *freed;		/* for each page */
 };
 
 static int map_pages(struct swapout_mem *held)
@@ -467,6 +468,9 @@ static int map_pages(struct swapout_mem *held)
 	if (mem == MAP_FAILED)
 		return -1;
 	held->mem = (char *)(((uintptr_t)mem + align - 1) / align * align);
+	held->freed = calloc(job->nr_pages, sizeof(*held->freed));
+	if (!held->freed)
+		return -1;
 	madvise(held->mem, size,
 		job->folio_size ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 
@@ -514,19 +518,54 @@ static int fill_pages(struct swapout_mem *held, size_t step)
 		make_page(job, i, page);
 		memcpy(held->mem + i * getpagesize(), page, getpagesize());
 	}
-	held->first = 0;
-	held->step = 1;
+	memset(held->freed, 0, job->nr_pages);
 	return page_out(held);
+}
+
+static int free_range(struct swapout_mem *held, size_t i, size_t nr)
+{
+	memset(held->freed + i, true, nr);
+	return madvise(held->mem + i * getpagesize(), nr * getpagesize(),
+		       MADV_DONTNEED);
 }
 
 static int free_pages(struct swapout_mem *held, size_t step)
 {
 	for (size_t i = 0; i < held->job->nr_pages; i += step)
-		if (madvise(held->mem + i * getpagesize(), getpagesize(),
-			    MADV_DONTNEED))
+		if (free_range(held, i, 1))
 			return -1;
-	held->first = step > 1 ? 1 : held->job->nr_pages;
-	held->step = step;
+	return 0;
+}
+
+/* The next range, of three pages more than the one before it up to a limit. */
+static bool next_range(const struct swapout *job, size_t *i, size_t *nr)
+{
+	*i += *nr ? *nr + 1 : 0;
+	*nr = *nr && *nr + 3 <= MAX_RANGE ? *nr + 3 : 1;
+	if (*i >= job->nr_pages)
+		return false;
+	if (*nr > job->nr_pages - *i)
+		*nr = job->nr_pages - *i;
+	return true;
+}
+
+/* How many pages SWAPOUT_FREE_RANGES frees. */
+size_t swapout_in_ranges(const struct swapout *job)
+{
+	size_t i = 0, nr = 0, sum = 0;
+
+	while (next_range(job, &i, &nr))
+		sum += nr;
+	return sum;
+}
+
+static int free_ranges(struct swapout_mem *held)
+{
+	size_t i = 0, nr = 0;
+
+	while (next_range(held->job, &i, &nr))
+		if (free_range(held, i, nr))
+			return -1;
 	return 0;
 }
 
@@ -535,7 +574,9 @@ static int check_pages(struct swapout_mem *held)
 	struct swapout *job = held->job;
 	char page[getpagesize()];
 
-	for (size_t i = held->first; i < job->nr_pages; i += held->step) {
+	for (size_t i = 0; i < job->nr_pages; i++) {
+		if (held->freed[i])
+			continue;
 		make_page(job, i, page);
 		if (memcmp(held->mem + i * getpagesize(), page, getpagesize())) {
 			ksft_print_msg("page %zu has other data than it was given\n",
@@ -557,6 +598,8 @@ static int swapout_obey(struct swapout_mem *held, char command)
 		return free_pages(held, 1);
 	case SWAPOUT_FREE_HALF:
 		return free_pages(held, 2);
+	case SWAPOUT_FREE_RANGES:
+		return free_ranges(held);
 	case SWAPOUT_CHECK:
 		return check_pages(held);
 	}

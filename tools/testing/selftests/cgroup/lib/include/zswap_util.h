@@ -72,6 +72,7 @@ enum swapout_command {
 	SWAPOUT_FILL_HALF,	/* what SWAPOUT_FREE_HALF frees */
 	SWAPOUT_FREE,
 	SWAPOUT_FREE_HALF,	/* every second page */
+	SWAPOUT_FREE_RANGES,	/* of 1, 4, ... pages; one stays between two */
 	SWAPOUT_CHECK,		/* the data, which takes all pages in */
 };
 
@@ -118,6 +119,7 @@ int zswap_settle_tree(struct zswap_tree *tree, const char *when);
 size_t swapout_random_bytes(const struct swapout *job, size_t i);
 int start_swapout(struct swapout *job, const char *cgroup);
 void stop_swapout(struct swapout *job);
+size_t swapout_in_ranges(const struct swapout *job);
 int swapout_tell(struct swapout *job, enum swapout_command command);
 
 int read_zswap_vmstat(const char *root, struct zswap_vmstat *vm);
