@@ -56,7 +56,7 @@ static long field(const char *path, const char *key)
 	errx(1, "%s has no %s", path, key);
 }
 
-static double cpu_time(void)
+static inline double cpu_time(void)
 {
 	struct timespec t;
 
@@ -64,16 +64,36 @@ static double cpu_time(void)
 	return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
-static void page_out(char *data, size_t len)
+static inline void page_out(char *data, size_t len)
 {
 	if (madvise(data, len, MADV_PAGEOUT))
 		err(1, "MADV_PAGEOUT");
 }
 
-/* Pages that have @low to @high random bytes each, and compress accordingly. */
-static char *map_pages(size_t pages, unsigned int low, unsigned int high)
+/*
+ * A point of time for scripts/lib/insns.c, and nothing to the CPU: a NOP with a
+ * displacement of 0x5a5a00NN.
+ */
+#define MARK(code) \
+	asm volatile(".byte 0x0f, 0x1f, 0x80, %c0, 0x00, 0x5a, 0x5a" : : "i" (code) : "memory")
+
+/*
+ * A page with @low to @high random bytes, that compresses accordingly. @tag is
+ * not 0: no page is of one value only, however little is random.
+ */
+static void fill_page(char *page, unsigned int low, unsigned int high, uint64_t tag)
 {
-	size_t len = pages * PAGE, page, i;
+	size_t random = low + random64() % (high - low + 1), i;
+
+	for (i = 0; i + 8 <= random; i += 8)
+		*(uint64_t *)(page + i) = random64();
+	*(uint64_t *)(page + PAGE - 8) = tag;
+}
+
+/* Pages that have @low to @high random bytes each, and compress accordingly. */
+static inline char *map_pages(size_t pages, unsigned int low, unsigned int high)
+{
+	size_t len = pages * PAGE, page;
 	char *data;
 
 	data = mmap(NULL, len, PROT_READ | PROT_WRITE,
@@ -82,14 +102,8 @@ static char *map_pages(size_t pages, unsigned int low, unsigned int high)
 		err(1, "mmap");
 
 	random_state = 88172645463325252ull;
-	for (page = 0; page < pages; page++) {
-		size_t random = low + random64() % (high - low + 1);
-
-		for (i = 0; i + 8 <= random; i += 8)
-			*(uint64_t *)(data + page * PAGE + i) = random64();
-		/* not same-filled, however little is random */
-		*(uint64_t *)(data + page * PAGE + PAGE - 8) = page + 1;
-	}
+	for (page = 0; page < pages; page++)
+		fill_page(data + page * PAGE, low, high, page + 1);
 	return data;
 }
 
@@ -101,7 +115,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* Sorts the values of @rounds rounds and prints the median and the range. */
-static void print_cost(const char *name, const char *unit, double *seen,
+static inline void print_cost(const char *name, const char *unit, double *seen,
 		       unsigned int rounds)
 {
 	qsort(seen, rounds, sizeof(*seen), compare);

@@ -61,7 +61,8 @@ class Guest:
     topology: str = 'uma'
     cpus: int = 0               # 0: the topology's default
     mem: str = ''
-    icount: bool = False
+    icount: bool = False        # CPUs take turns, time is instructions; one by default
+    plugin: str = ''            # of QEMU, with its arguments
     adds: list = field(default_factory=list)        # host files, to /mnt
     trees: list = field(default_factory=list)       # host folders, over /
     kernel_args: list = field(default_factory=list)
@@ -150,7 +151,7 @@ class Guest:
     def qemu_command(self, initramfs, swap, channel, append, interactive):
         check_bzimage(self.kernel)
         qemu = find_qemu()
-        cpus = 1 if self.icount else self.cpus or 2
+        cpus = self.cpus or (1 if self.icount else 2)
         topology = ['--cpus', str(cpus)]
         if self.mem:
             topology += ['--mem', self.mem]
@@ -166,6 +167,8 @@ class Guest:
             accel = ['-accel', 'tcg', '-icount', 'shift=0,sleep=off']
         else:
             accel = ['-accel', accelerator(qemu, self.kernel, self.topology)]
+        if self.plugin:
+            accel += ['-plugin', self.plugin]
         if channel == 'null':
             port = 'null,id=report'
         else:

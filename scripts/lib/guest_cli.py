@@ -41,7 +41,7 @@ def main(interactive=False):
         ztier.usage_error('no command given')
     machine = guest.Guest(
         kernel=args.kernel or ztier.image(args.base, args.config),
-        um=args.config == 'um' and not args.kernel, topology=args.topology,
+        um=args.config.startswith('um') and not args.kernel, topology=args.topology,
         cpus=args.cpus, mem=args.mem, icount=args.icount, adds=args.add,
         kernel_args=args.append, timeout=args.timeout,
         panic_on_warn=not args.no_panic_on_warn,

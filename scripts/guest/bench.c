@@ -1,0 +1,670 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bench - work on compressed memory, with marks for those who count instructions
+ *
+ *	bench WORK [NAME=VALUE]... [-- COMMAND...]
+ *
+ * Run by `ztier bench`, on a machine whose last CPU is kept free for the process
+ * that watches (isolcpus). Prints for each round what was worked on:
+ *
+ *	round PAGES		pages, or whatever else the work is counted in
+ *	fact NAME VALUE		what else there is to know
+ *
+ * A round begins with mark 1, mark 2 says that the caller has finished, and mark
+ * 0 that all memory is back. The marks from 16 on come from the watcher.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <glob.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "measure.h"
+
+#define CGROUP		"/sys/fs/cgroup/bench"
+#define ZSWAP_PARAM	"/sys/module/zswap/parameters/"
+#define HUGE_PAGES	"/sys/kernel/mm/transparent_hugepage/hugepages-"
+#define PMD_SIZE	(2ul << 20)
+/* What the counters of a few CPUs may hold back, see calculate_normal_threshold(). */
+#define SLACK		80
+#define PATIENCE_S	60
+/* Rounds until caches of the kernel are as they stay; printed, not counted. */
+#define WARM_UP		2
+
+enum mark {
+	IDLE, CALL, AFTER, HALF_BACK = 16, MOST_BACK, ALL_BACK, TICK,
+};
+
+static struct {
+	char backend[8], compressor[16];
+	long mib, low, high, rounds, procs, folio, touches, passes, spinner;
+} opt = {
+	.backend = "zswap", .compressor = "lzo", .mib = 64, .low = 600, .high = 2600,
+	.rounds = 3, .procs = 1, .folio = 4, .touches = 20000, .passes = 2,
+};
+
+static int working_cpus;
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(1, "CPU %d", cpu);
+}
+
+static long zspages(void)
+{
+	return field("/proc/vmstat", "nr_zspages ");
+}
+
+static long swapped_pages(void)
+{
+	return field("/proc/self/status", "VmSwap:") / (PAGE / 1024);
+}
+
+/* What CPUs keep to themselves goes to where it can be read. */
+static void settle(void)
+{
+	usleep(50000);
+	put("/proc/sys/vm/stat_refresh", "1");
+	usleep(50000);
+}
+
+/* ---- the watcher -------------------------------------------------------------- */
+
+struct order {
+	long start, full;	/* pages of zsmalloc: none of the work's, and all */
+};
+
+static int to_watcher[2], from_watcher[2];
+
+/* The first lines of /proc/vmstat, which has it near the beginning. */
+static long zspages_at_once(int fd)
+{
+	static char head[1024];
+	ssize_t len = pread(fd, head, sizeof(head) - 1, 0);
+	char *line;
+
+	head[len > 0 ? len : 0] = 0;
+	line = strstr(head, "nr_zspages ");
+	if (!line)
+		errx(1, "/proc/vmstat has no nr_zspages where it should be");
+	return atol(line + strlen("nr_zspages "));
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void watch(const struct order *order, int fd)
+{
+	long span = order->full - order->start, left;
+	bool half = false, most = false;
+	double end = now() + PATIENCE_S;
+
+	do {
+		left = zspages_at_once(fd) - order->start;
+		if (!half && left <= span / 2) {
+			MARK(HALF_BACK);
+			half = true;
+		}
+		if (!most && left <= span / 10) {
+			MARK(MOST_BACK);
+			most = true;
+		}
+		if (left <= SLACK) {
+			MARK(ALL_BACK);
+			return;
+		}
+		MARK(TICK);
+		usleep(20);
+	} while (now() < end);
+	errx(1, "%ld of %ld pages are not back after %d s", left, span, PATIENCE_S);
+}
+
+static void run_watcher(void)
+{
+	int fd = open("/proc/vmstat", O_RDONLY);
+	struct order order;
+	char done = 0;
+
+	pin(working_cpus);
+	while (read(to_watcher[0], &order, sizeof(order)) == sizeof(order)) {
+		/* the caller goes on when the watcher looks already */
+		if (write(from_watcher[1], &done, 1) != 1)
+			break;
+		watch(&order, fd);
+		if (write(from_watcher[1], &done, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static void wait_for_watcher(void)
+{
+	char done;
+
+	if (read(from_watcher[0], &done, 1) != 1)
+		errx(1, "the watcher has ended");
+}
+
+static void start_watcher(void)
+{
+	if (pipe(to_watcher) || pipe(from_watcher))
+		err(1, "pipe");
+	fflush(stdout);
+	if (!fork()) {
+		close(to_watcher[1]);
+		close(from_watcher[0]);
+		run_watcher();
+	}
+	close(to_watcher[0]);
+	close(from_watcher[1]);
+}
+
+static void begin_watching(long start)
+{
+	struct order order;
+
+	settle();
+	order = (struct order) { .start = start, .full = zspages() };
+	if (order.full - start < 4 * SLACK)
+		errx(1, "only %ld pages hold compressed data: mib= is too small",
+		     order.full - start);
+	printf("fact zspages %ld\n", order.full - start);
+	if (write(to_watcher[1], &order, sizeof(order)) != sizeof(order))
+		err(1, "watcher");
+	wait_for_watcher();
+}
+
+/* ---- work --------------------------------------------------------------------- */
+
+static char *map_aligned(size_t len)
+{
+	char *data = mmap(NULL, len + PMD_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (data == MAP_FAILED)
+		err(1, "mmap");
+	return (char *)(((uintptr_t)data + PMD_SIZE - 1) & ~(PMD_SIZE - 1));
+}
+
+static size_t bytes(void)
+{
+	return opt.mib << 20;
+}
+
+static void fill(char *data, size_t len, uint64_t seed)
+{
+	random_state = 88172645463325252ull + seed;
+	for (size_t page = 0; page < len / PAGE; page++)
+		fill_page(data + page * PAGE, opt.low, opt.high, page + 1);
+}
+
+/* All of it: what was busy the first time is not the second time. */
+static void page_all_out(char *data, size_t len)
+{
+	for (int try = 0; try < 20 && swapped_pages() < (long)(len / PAGE); try++)
+		page_out(data, len);
+	if (swapped_pages() < (long)(len / PAGE))
+		errx(1, "%ld of %zu pages could be swapped out: more --mem, or less mib=",
+		     swapped_pages(), len / PAGE);
+}
+
+static void print_ratio(long pages, long start)
+{
+	printf("fact ratio %.3f\n", (double)(zspages() - start) / pages);
+}
+
+static void free_round(void)
+{
+	size_t len = bytes();
+	long start, pages;
+	char *data;
+
+	settle();
+	start = zspages();
+	data = map_aligned(len);
+	fill(data, len, 0);
+	page_all_out(data, len);
+	pages = swapped_pages();
+	begin_watching(start);
+	print_ratio(pages, start);
+	MARK(CALL);
+	munmap(data, len);
+	MARK(AFTER);
+	wait_for_watcher();
+	MARK(IDLE);
+	printf("round %ld\n", pages);
+}
+
+/* A process that has swapped all out, and stops. Goes on with munmap(), or not. */
+static pid_t start_victim(int number, size_t len)
+{
+	pid_t pid;
+	int status;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		char *data = map_aligned(len);
+
+		pin(number % working_cpus);
+		fill(data, len, number);
+		page_all_out(data, len);
+		raise(SIGSTOP);
+		munmap(data, len);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+		errx(1, "a process that should have stopped has ended");
+	return pid;
+}
+
+/* @signal: SIGCONT to unmap, SIGKILL to be killed. */
+static void victims_round(int signal)
+{
+	size_t len = bytes() / opt.procs / PMD_SIZE * PMD_SIZE;
+	pid_t pids[64];
+	long start;
+	int i;
+
+	if (!len || opt.procs > 64)
+		errx(2, "mib=%ld for procs=%ld", opt.mib, opt.procs);
+	settle();
+	start = zspages();
+	for (i = 0; i < opt.procs; i++)
+		pids[i] = start_victim(i, len);
+	begin_watching(start);
+	print_ratio(opt.procs * len / PAGE, start);
+	MARK(CALL);
+	for (i = 0; i < opt.procs; i++)
+		kill(pids[i], signal);
+	for (i = 0; i < opt.procs; i++)
+		waitpid(pids[i], NULL, 0);
+	MARK(AFTER);
+	wait_for_watcher();
+	MARK(IDLE);
+	printf("round %ld\n", opt.procs * (long)(len / PAGE));
+}
+
+static void kill_round(void)
+{
+	victims_round(SIGKILL);
+}
+
+static void unmap_together_round(void)
+{
+	victims_round(SIGCONT);
+}
+
+/* Of pages of the size asked for, as long as there are any. */
+static void set_folios(void)
+{
+	static const int sizes[] = { 16, 32, 64, 128, 256, 512, 1024, 2048 };
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		snprintf(path, sizeof(path), HUGE_PAGES "%dkB/enabled", sizes[i]);
+		if (!access(path, F_OK))
+			put(path, sizes[i] == opt.folio ? "always" : "never");
+	}
+}
+
+static long folios_stored(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), HUGE_PAGES "%ldkB/stats/%s", opt.folio,
+		 strcmp(opt.backend, "zram") ? "zswpout" : "swpout");
+	if (access(path, F_OK))
+		return 0;
+	slurp(path);
+	return atol(buffer);
+}
+
+static const char *counter(const char *for_zswap, const char *for_zram)
+{
+	return strcmp(opt.backend, "zram") ? for_zswap : for_zram;
+}
+
+static void store_round(void)
+{
+	const char *out = counter("zswpout ", "pswpout ");
+	size_t len = bytes();
+	long before, folios, start;
+	char *data;
+
+	settle();
+	start = zspages();
+	data = map_aligned(len);
+	fill(data, len, 0);
+	before = field("/proc/vmstat", out);
+	folios = folios_stored();
+	MARK(CALL);
+	page_out(data, len);
+	MARK(IDLE);
+	printf("round %ld\n", field("/proc/vmstat", out) - before);
+	if (opt.folio > 4)
+		printf("fact folios %ld\n", folios_stored() - folios);
+	print_ratio(field("/proc/vmstat", out) - before, start);
+	munmap(data, len);
+}
+
+static void load_round(void)
+{
+	const char *in = counter("zswpin ", "pswpin ");
+	size_t len = bytes(), page;
+	char *data = map_aligned(len);
+	long before;
+
+	fill(data, len, 0);
+	page_all_out(data, len);
+	settle();
+	before = field("/proc/vmstat", in);
+	MARK(CALL);
+	for (page = 0; page < len / PAGE; page++)
+		*(volatile char *)(data + page * PAGE) += 1;
+	MARK(IDLE);
+	printf("round %ld\n", field("/proc/vmstat", in) - before);
+	munmap(data, len);
+}
+
+/* The slab that stored pages take up; not counted in instructions. */
+static void slab_round(void)
+{
+	size_t len = bytes();
+	char *data = map_aligned(len);
+	long before;
+
+	fill(data, len, 0);
+	before = field("/proc/meminfo", "Slab:");
+	page_all_out(data, len);
+	printf("fact slab_bytes_per_page %.1f\n",
+	       (field("/proc/meminfo", "Slab:") - before) * 1024. * PAGE / len);
+	munmap(data, len);
+}
+
+/* Twice the memory that there is: what is touched comes in, other goes out. */
+static void steady_round(void)
+{
+	size_t len = bytes();
+	char *data = map_aligned(len), limit[24];
+	long i;
+
+	snprintf(limit, sizeof(limit), "%zu", len / 2);
+	put(CGROUP "/memory.max", limit);
+	fill(data, len, 0);
+	for (i = 0; i < opt.touches; i++)
+		data[random64() % (len / PAGE) * PAGE] += 1;
+	MARK(CALL);
+	for (i = 0; i < opt.touches; i++)
+		data[random64() % (len / PAGE) * PAGE] += 1;
+	MARK(IDLE);
+	printf("round %ld\n", opt.touches);
+	put(CGROUP "/memory.max", "max");
+	munmap(data, len);
+}
+
+/* As usemem does: processes that write all they have, again and again. */
+static void usemem_round(void)
+{
+	size_t len = bytes() / opt.procs / PMD_SIZE * PMD_SIZE, page;
+	char limit[24];
+	int pass;
+
+	snprintf(limit, sizeof(limit), "%zu", bytes() / 2);
+	put(CGROUP "/memory.high", limit);
+	fflush(stdout);
+	MARK(CALL);
+	for (int i = 0; i < opt.procs; i++) {
+		if (fork())
+			continue;
+		char *data = map_aligned(len);
+
+		pin(i % working_cpus);
+		for (pass = 0; pass < opt.passes; pass++) {
+			random_state = 88172645463325252ull + i;
+			for (page = 0; page < len / PAGE; page++)
+				fill_page(data + page * PAGE, opt.low, opt.high, page + 1);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < opt.procs; i++) {
+		int status;
+
+		if (wait(&status) < 0 || status)
+			errx(1, "a process of usemem has failed: out of memory?");
+	}
+	MARK(IDLE);
+	put(CGROUP "/memory.high", "max");
+	printf("round %ld\n", (long)(opt.passes * opt.procs * (len / PAGE)));
+}
+
+static void read_round(const char *path)
+{
+	const int reads = 100;
+
+	slurp(path);
+	MARK(CALL);
+	for (int i = 0; i < reads; i++)
+		slurp(path);
+	MARK(IDLE);
+	printf("round %d\n", reads);
+}
+
+static void read_stat_round(void)
+{
+	read_round(CGROUP "/memory.stat");
+}
+
+static void read_numa_stat_round(void)
+{
+	read_round(CGROUP "/memory.numa_stat");
+}
+
+static void read_vmstat_round(void)
+{
+	read_round("/proc/vmstat");
+}
+
+static char **command;
+
+static void run_command(void)
+{
+	pid_t pid;
+	int status;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		execvp(command[0], command);
+		err(127, "%s", command[0]);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		errx(1, "%s has failed", command[0]);
+}
+
+/* A command with half of the memory that it takes when it has enough. */
+static void command_round(void)
+{
+	static long peak;
+	char limit[24];
+	long in, out;
+
+	if (!peak) {
+		run_command();
+		slurp(CGROUP "/memory.peak");
+		peak = atol(buffer);
+		printf("fact peak_MiB %ld\n", peak >> 20);
+	}
+	snprintf(limit, sizeof(limit), "%ld", peak / 2);
+	put(CGROUP "/memory.max", limit);
+	in = field("/proc/vmstat", "zswpin ");
+	out = field("/proc/vmstat", "zswpout ");
+	MARK(CALL);
+	run_command();
+	MARK(IDLE);
+	put(CGROUP "/memory.max", "max");
+	printf("fact pages_stored %ld\n", field("/proc/vmstat", "zswpout ") - out);
+	printf("fact pages_loaded %ld\n", field("/proc/vmstat", "zswpin ") - in);
+	printf("round 1\n");
+}
+
+static const struct work {
+	const char *name;
+	void (*round)(void);
+	bool watched;
+} works[] = {
+	{ "free", free_round, true },
+	{ "kill", kill_round, true },
+	{ "together", unmap_together_round, true },
+	{ "store", store_round, false },
+	{ "load", load_round, false },
+	{ "slab", slab_round, false },
+	{ "steady", steady_round, false },
+	{ "usemem", usemem_round, false },
+	{ "stat", read_stat_round, false },
+	{ "numa_stat", read_numa_stat_round, false },
+	{ "vmstat", read_vmstat_round, false },
+	{ "command", command_round, false },
+};
+
+/* ---- the machine ---------------------------------------------------------------- */
+
+static void swap_to_zram(void)
+{
+	put(ZSWAP_PARAM "enabled", "N");
+	put("/sys/block/zram0/comp_algorithm", opt.compressor);
+	put("/sys/block/zram0/disksize", "4G");
+	if (system("swapoff $(sed -n '2s/ .*//p' /proc/swaps) && mkswap /dev/zram0 >/dev/null && "
+		   "swapon /dev/zram0"))
+		errx(1, "/dev/zram0 can't become swap: see the messages above");
+}
+
+static void set_up(const struct work *work)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cpus < 2)
+		errx(1, "one CPU must be left for the watcher: at least two are needed");
+	working_cpus = cpus - 1;
+	if (!strcmp(opt.backend, "zram"))
+		swap_to_zram();
+	else
+		put(ZSWAP_PARAM "compressor", opt.compressor);
+	/* one page per fault, or the counts depend on readahead */
+	put("/proc/sys/vm/page-cluster", "0");
+	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (mkdir(CGROUP, 0755))
+		err(1, CGROUP);
+	/* the watcher does not belong to the work */
+	if (work->watched)
+		start_watcher();
+	put(CGROUP "/cgroup.procs", "0");
+	pin(0);
+	set_folios();
+}
+
+/* Takes all that it gets of the second CPU, which the worker might want. */
+static void start_spinner(void)
+{
+	struct sched_param param = { .sched_priority = 50 };
+
+	if (fork())
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pin(1);
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		err(1, "SCHED_FIFO");
+	for (;;)
+		asm volatile("pause");
+}
+
+static void print_backlog(void)
+{
+	glob_t files;
+	long peak = 0;
+
+	if (glob("/sys/kernel/debug/zsmalloc/*/retired", 0, NULL, &files))
+		return;
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		long of_pool = field(files.gl_pathv[i], "peak ");
+
+		if (of_pool > peak)
+			peak = of_pool;
+	}
+	printf("fact backlog %ld\n", peak);
+}
+
+static void parse_option(const char *text)
+{
+	static const struct {
+		const char *name;
+		long *number;
+	} numbers[] = {
+		{ "mib=", &opt.mib }, { "low=", &opt.low }, { "high=", &opt.high },
+		{ "rounds=", &opt.rounds }, { "procs=", &opt.procs },
+		{ "folio=", &opt.folio }, { "touches=", &opt.touches },
+		{ "passes=", &opt.passes }, { "spinner=", &opt.spinner },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		size_t len = strlen(numbers[i].name);
+
+		if (!strncmp(text, numbers[i].name, len)) {
+			*numbers[i].number = atol(text + len);
+			if (*numbers[i].number < 0)
+				errx(2, "%s: below zero", text);
+			return;
+		}
+	}
+	if (!strncmp(text, "backend=", 8))
+		snprintf(opt.backend, sizeof(opt.backend), "%s", text + 8);
+	else if (!strncmp(text, "compressor=", 11))
+		snprintf(opt.compressor, sizeof(opt.compressor), "%s", text + 11);
+	else
+		errx(2, "%s: no such option", text);
+}
+
+int main(int argc, char **argv)
+{
+	const struct work *work = NULL;
+	int i;
+
+	for (size_t w = 0; argc > 1 && w < sizeof(works) / sizeof(*works); w++)
+		if (!strcmp(works[w].name, argv[1]))
+			work = &works[w];
+	if (!work)
+		errx(2, "usage: bench WORK [NAME=VALUE]... [-- COMMAND...]");
+	for (i = 2; i < argc && strcmp(argv[i], "--"); i++)
+		parse_option(argv[i]);
+	if (i < argc - 1)
+		command = argv + i + 1;
+	if (!!command != (work->round == command_round))
+		errx(2, "a command is for the work of that name, and only for that");
+	if (opt.low > opt.high || opt.high > PAGE - 8 || !opt.rounds || !opt.procs || !opt.mib)
+		errx(2, "low <= high <= %d; rounds, procs and mib above 0", PAGE - 8);
+
+	set_up(work);
+	if (opt.spinner)
+		start_spinner();
+
+	for (long round = -WARM_UP; round < opt.rounds; round++) {
+		work->round();
+		fflush(stdout);
+	}
+	print_backlog();
+	return 0;
+}
