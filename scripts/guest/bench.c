@@ -32,8 +32,6 @@
 /* What the counters of a few CPUs may hold back, see calculate_normal_threshold(). */
 #define SLACK		80
 #define PATIENCE_S	60
-/* Rounds until caches of the kernel are as they stay; printed, not counted. */
-#define WARM_UP		2
 
 enum mark {
 	IDLE, CALL, AFTER, HALF_BACK = 16, MOST_BACK, ALL_BACK, TICK,
@@ -41,10 +39,11 @@ enum mark {
 
 static struct {
 	char backend[8], compressor[16];
-	long mib, low, high, rounds, procs, folio, touches, passes, spinner;
+	long mib, low, high, rounds, warm, procs, folio, touches, passes, spinner;
 } opt = {
 	.backend = "zswap", .compressor = "lzo", .mib = 64, .low = 600, .high = 2600,
-	.rounds = 3, .procs = 1, .folio = 4, .touches = 20000, .passes = 2,
+	/* rounds before them, until caches of the kernel are as they stay */
+	.rounds = 3, .warm = 2, .procs = 1, .folio = 4, .touches = 20000, .passes = 2,
 };
 
 static int working_cpus;
@@ -188,6 +187,42 @@ static void begin_watching(long start)
 	wait_for_watcher();
 }
 
+/* ---- the spinner --------------------------------------------------------------- */
+
+static volatile bool *spinning;
+
+/*
+ * Takes all that it gets of the second CPU, which the worker might want. Only in
+ * calls: between them others wait for something on each CPU.
+ */
+static void start_spinner(void)
+{
+	struct sched_param param = { .sched_priority = 50 };
+
+	spinning = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (spinning == MAP_FAILED)
+		err(1, "mmap");
+	if (fork())
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pin(1);
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		err(1, "SCHED_FIFO");
+	for (;;) {
+		while (*spinning)
+			asm volatile("pause");
+		usleep(1000);
+	}
+}
+
+static void spin(bool on)
+{
+	if (!spinning)
+		return;
+	*spinning = on;
+	usleep(2000);
+}
+
 /* ---- work --------------------------------------------------------------------- */
 
 static char *map_aligned(size_t len)
@@ -241,11 +276,13 @@ static void free_round(void)
 	pages = swapped_pages();
 	begin_watching(start);
 	print_ratio(pages, start);
+	spin(true);
 	MARK(CALL);
 	munmap(data, len);
 	MARK(AFTER);
 	wait_for_watcher();
 	MARK(IDLE);
+	spin(false);
 	printf("round %ld\n", pages);
 }
 
@@ -504,7 +541,10 @@ static void run_command(void)
 		errx(1, "%s has failed", command[0]);
 }
 
-/* A command with half of the memory that it takes when it has enough. */
+/*
+ * A command with half of the memory that it takes when it has enough. As
+ * memory.max, it would be killed.
+ */
 static void command_round(void)
 {
 	static long peak;
@@ -518,13 +558,13 @@ static void command_round(void)
 		printf("fact peak_MiB %ld\n", peak >> 20);
 	}
 	snprintf(limit, sizeof(limit), "%ld", peak / 2);
-	put(CGROUP "/memory.max", limit);
+	put(CGROUP "/memory.high", limit);
 	in = field("/proc/vmstat", "zswpin ");
 	out = field("/proc/vmstat", "zswpout ");
 	MARK(CALL);
 	run_command();
 	MARK(IDLE);
-	put(CGROUP "/memory.max", "max");
+	put(CGROUP "/memory.high", "max");
 	printf("fact pages_stored %ld\n", field("/proc/vmstat", "zswpout ") - out);
 	printf("fact pages_loaded %ld\n", field("/proc/vmstat", "zswpin ") - in);
 	printf("round 1\n");
@@ -585,21 +625,6 @@ static void set_up(const struct work *work)
 	set_folios();
 }
 
-/* Takes all that it gets of the second CPU, which the worker might want. */
-static void start_spinner(void)
-{
-	struct sched_param param = { .sched_priority = 50 };
-
-	if (fork())
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	pin(1);
-	if (sched_setscheduler(0, SCHED_FIFO, &param))
-		err(1, "SCHED_FIFO");
-	for (;;)
-		asm volatile("pause");
-}
-
 static void print_backlog(void)
 {
 	glob_t files;
@@ -623,7 +648,8 @@ static void parse_option(const char *text)
 		long *number;
 	} numbers[] = {
 		{ "mib=", &opt.mib }, { "low=", &opt.low }, { "high=", &opt.high },
-		{ "rounds=", &opt.rounds }, { "procs=", &opt.procs },
+		{ "rounds=", &opt.rounds }, { "warm=", &opt.warm },
+		{ "procs=", &opt.procs },
 		{ "folio=", &opt.folio }, { "touches=", &opt.touches },
 		{ "passes=", &opt.passes }, { "spinner=", &opt.spinner },
 	};
@@ -669,7 +695,7 @@ int main(int argc, char **argv)
 	if (opt.spinner)
 		start_spinner();
 
-	for (long round = -WARM_UP; round < opt.rounds; round++) {
+	for (long round = -opt.warm; round < opt.rounds; round++) {
 		work->round();
 		fflush(stdout);
 	}
