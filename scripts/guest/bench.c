@@ -15,7 +15,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <glob.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -38,10 +37,11 @@ enum mark {
 };
 
 static struct {
-	char backend[8], compressor[16];
+	char backend[8], compressor[16], file[64];
 	long mib, low, high, rounds, warm, procs, folio, touches, passes, spinner;
 } opt = {
-	.backend = "zswap", .compressor = "lzo", .mib = 64, .low = 600, .high = 2600,
+	.backend = "zswap", .compressor = "lzo", .file = CGROUP "/memory.stat",
+	.mib = 64, .low = 600, .high = 2600,
 	/* rounds before them, until caches of the kernel are as they stay */
 	.rounds = 3, .warm = 2, .procs = 1, .folio = 4, .touches = 20000, .passes = 2,
 };
@@ -262,6 +262,24 @@ static void print_ratio(long pages, long start)
 	printf("fact ratio %.3f\n", (double)(zspages() - start) / pages);
 }
 
+/* What is between these two is the call; @pages of the memory go with it. */
+static void begin_freeing(long pages, long start)
+{
+	begin_watching(start);
+	print_ratio(pages, start);
+	spin(true);
+	MARK(CALL);
+}
+
+static void end_freeing(long pages)
+{
+	MARK(AFTER);
+	wait_for_watcher();
+	MARK(IDLE);
+	spin(false);
+	printf("round %ld\n", pages);
+}
+
 static void free_round(void)
 {
 	size_t len = bytes();
@@ -274,16 +292,9 @@ static void free_round(void)
 	fill(data, len, 0);
 	page_all_out(data, len);
 	pages = swapped_pages();
-	begin_watching(start);
-	print_ratio(pages, start);
-	spin(true);
-	MARK(CALL);
+	begin_freeing(pages, start);
 	munmap(data, len);
-	MARK(AFTER);
-	wait_for_watcher();
-	MARK(IDLE);
-	spin(false);
-	printf("round %ld\n", pages);
+	end_freeing(pages);
 }
 
 /* A process that has swapped all out, and stops. Goes on with munmap(), or not. */
@@ -313,8 +324,8 @@ static pid_t start_victim(int number, size_t len)
 static void victims_round(int signal)
 {
 	size_t len = bytes() / opt.procs / PMD_SIZE * PMD_SIZE;
+	long start, pages = opt.procs * (len / PAGE);
 	pid_t pids[64];
-	long start;
 	int i;
 
 	if (!len || opt.procs > 64)
@@ -323,17 +334,12 @@ static void victims_round(int signal)
 	start = zspages();
 	for (i = 0; i < opt.procs; i++)
 		pids[i] = start_victim(i, len);
-	begin_watching(start);
-	print_ratio(opt.procs * len / PAGE, start);
-	MARK(CALL);
+	begin_freeing(pages, start);
 	for (i = 0; i < opt.procs; i++)
 		kill(pids[i], signal);
 	for (i = 0; i < opt.procs; i++)
 		waitpid(pids[i], NULL, 0);
-	MARK(AFTER);
-	wait_for_watcher();
-	MARK(IDLE);
-	printf("round %ld\n", opt.procs * (long)(len / PAGE));
+	end_freeing(pages);
 }
 
 static void kill_round(void)
@@ -497,31 +503,16 @@ static void usemem_round(void)
 	printf("round %ld\n", (long)(opt.passes * opt.procs * (len / PAGE)));
 }
 
-static void read_round(const char *path)
+static void read_round(void)
 {
 	const int reads = 100;
 
-	slurp(path);
+	slurp(opt.file);
 	MARK(CALL);
 	for (int i = 0; i < reads; i++)
-		slurp(path);
+		slurp(opt.file);
 	MARK(IDLE);
 	printf("round %d\n", reads);
-}
-
-static void read_stat_round(void)
-{
-	read_round(CGROUP "/memory.stat");
-}
-
-static void read_numa_stat_round(void)
-{
-	read_round(CGROUP "/memory.numa_stat");
-}
-
-static void read_vmstat_round(void)
-{
-	read_round("/proc/vmstat");
 }
 
 static char **command;
@@ -583,9 +574,7 @@ static const struct work {
 	{ "slab", slab_round, false },
 	{ "steady", steady_round, false },
 	{ "usemem", usemem_round, false },
-	{ "stat", read_stat_round, false },
-	{ "numa_stat", read_numa_stat_round, false },
-	{ "vmstat", read_vmstat_round, false },
+	{ "read", read_round, false },
 	{ "command", command_round, false },
 };
 
@@ -625,22 +614,6 @@ static void set_up(const struct work *work)
 	set_folios();
 }
 
-static void print_backlog(void)
-{
-	glob_t files;
-	long peak = 0;
-
-	if (glob("/sys/kernel/debug/zsmalloc/*/retired", 0, NULL, &files))
-		return;
-	for (size_t i = 0; i < files.gl_pathc; i++) {
-		long of_pool = field(files.gl_pathv[i], "peak ");
-
-		if (of_pool > peak)
-			peak = of_pool;
-	}
-	printf("fact backlog %ld\n", peak);
-}
-
 static void parse_option(const char *text)
 {
 	static const struct {
@@ -653,6 +626,15 @@ static void parse_option(const char *text)
 		{ "folio=", &opt.folio }, { "touches=", &opt.touches },
 		{ "passes=", &opt.passes }, { "spinner=", &opt.spinner },
 	};
+	static const struct {
+		const char *name;
+		char *word;
+		size_t size;
+	} words[] = {
+		{ "backend=", opt.backend, sizeof(opt.backend) },
+		{ "compressor=", opt.compressor, sizeof(opt.compressor) },
+		{ "file=", opt.file, sizeof(opt.file) },
+	};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
 		size_t len = strlen(numbers[i].name);
@@ -664,12 +646,15 @@ static void parse_option(const char *text)
 			return;
 		}
 	}
-	if (!strncmp(text, "backend=", 8))
-		snprintf(opt.backend, sizeof(opt.backend), "%s", text + 8);
-	else if (!strncmp(text, "compressor=", 11))
-		snprintf(opt.compressor, sizeof(opt.compressor), "%s", text + 11);
-	else
-		errx(2, "%s: no such option", text);
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		size_t len = strlen(words[i].name);
+
+		if (!strncmp(text, words[i].name, len)) {
+			snprintf(words[i].word, words[i].size, "%s", text + len);
+			return;
+		}
+	}
+	errx(2, "%s: no such option", text);
 }
 
 int main(int argc, char **argv)
@@ -699,6 +684,5 @@ int main(int argc, char **argv)
 		work->round();
 		fflush(stdout);
 	}
-	print_backlog();
 	return 0;
 }

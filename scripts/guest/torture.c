@@ -959,6 +959,19 @@ static bool none_below_zero(void)
 	return good;
 }
 
+/* A pool that is not in use any more goes, as soon as nobody has a reference. */
+static long zswap_pools(void)
+{
+	glob_t pools;
+	long nr = 0;
+
+	if (!glob("/sys/kernel/debug/zsmalloc/zswap*", 0, NULL, &pools)) {
+		nr = pools.gl_pathc;
+		globfree(&pools);
+	}
+	return nr;
+}
+
 /* Once all workers are gone: their cgroups are still there. */
 static bool nothing_left(struct comparisons *comparisons)
 {
@@ -974,6 +987,7 @@ static bool nothing_left(struct comparisons *comparisons)
 			expect(look, 0, recount->all.node[ZSWAP][nid],
 			       "bytes left on node %d", nid);
 		}
+		expect(look, 1, zswap_pools(), "pools of zswap");
 		comparisons->values += look->compared;
 		if (!look->wrong || now() > end)
 			break;

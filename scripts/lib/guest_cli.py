@@ -39,9 +39,11 @@ def main(interactive=False):
         ztier.usage_error(f"unexpected '{args.command[0]}'. To run a command: ztier run")
     if not interactive and not args.command:
         ztier.usage_error('no command given')
+    if args.icount and args.cpus > 1:
+        ztier.usage_error(f'--cpus {args.cpus}: with --icount the clock would count for all of them')
+    kernel = args.kernel or ztier.image(args.base, args.config)
     machine = guest.Guest(
-        kernel=args.kernel or ztier.image(args.base, args.config),
-        um=args.config.startswith('um') and not args.kernel, topology=args.topology,
+        kernel=kernel, um=not args.kernel and ztier.is_um(kernel), topology=args.topology,
         cpus=args.cpus, mem=args.mem, icount=args.icount, adds=args.add,
         kernel_args=args.append, timeout=args.timeout,
         panic_on_warn=not args.no_panic_on_warn,

@@ -128,8 +128,33 @@ static uint64_t read_register(struct qemu_plugin_register *handle)
 	return value;
 }
 
+static uint64_t *counter(unsigned int of_phase, unsigned int cpu, size_t symbol)
+{
+	return &by_symbol[(of_phase * NR_CPUS + cpu) * nr_symbols + symbol];
+}
+
 /* The slot of a base that was not seen before; those behind it move on. */
-static unsigned int add_base(uint64_t base);
+static unsigned int add_base(uint64_t base)
+{
+	unsigned int cpu = NR_CPUS - 1, p;
+
+	if (bases[cpu]) {
+		fprintf(stderr, "insns: more than %d CPUs\n", NR_CPUS);
+		exit(1);
+	}
+	for (; cpu && (!bases[cpu - 1] || bases[cpu - 1] > base); cpu--) {
+		bases[cpu] = bases[cpu - 1];
+		totals[cpu] = totals[cpu - 1];
+		for (p = 0; p < NR_PHASES; p++)
+			memcpy(counter(p, cpu, 0), counter(p, cpu - 1, 0),
+			       nr_symbols * sizeof(*by_symbol));
+	}
+	bases[cpu] = base;
+	totals[cpu] = 0;
+	for (p = 0; p < NR_PHASES; p++)
+		memset(counter(p, cpu, 0), 0, nr_symbols * sizeof(*by_symbol));
+	return cpu;
+}
 
 static unsigned int this_cpu(void)
 {
@@ -143,11 +168,6 @@ static unsigned int this_cpu(void)
 		if (bases[cpu] == base)
 			return cpu;
 	return add_base(base);
-}
-
-static uint64_t *counter(unsigned int of_phase, unsigned int cpu, size_t symbol)
-{
-	return &by_symbol[(of_phase * NR_CPUS + cpu) * nr_symbols + symbol];
 }
 
 static void add_symbol(uint64_t address, const char *name)
@@ -205,28 +225,6 @@ static size_t find_symbol(uint64_t address)
 			high = middle;
 	}
 	return low - 1;
-}
-
-static unsigned int add_base(uint64_t base)
-{
-	unsigned int cpu = NR_CPUS - 1, p;
-
-	if (bases[cpu]) {
-		fprintf(stderr, "insns: more than %d CPUs\n", NR_CPUS);
-		exit(1);
-	}
-	for (; cpu && (!bases[cpu - 1] || bases[cpu - 1] > base); cpu--) {
-		bases[cpu] = bases[cpu - 1];
-		totals[cpu] = totals[cpu - 1];
-		for (p = 0; p < NR_PHASES; p++)
-			memcpy(counter(p, cpu, 0), counter(p, cpu - 1, 0),
-			       nr_symbols * sizeof(*by_symbol));
-	}
-	bases[cpu] = base;
-	totals[cpu] = 0;
-	for (p = 0; p < NR_PHASES; p++)
-		memset(counter(p, cpu, 0), 0, nr_symbols * sizeof(*by_symbol));
-	return cpu;
 }
 
 /* What a translated block counts as: instructions in the lower 16 bits. */

@@ -159,6 +159,11 @@ def image(base, config):
     return build(base, config)
 
 
+def is_um(kernel):
+    """Whether what `ztier build` has built is User Mode Linux."""
+    return kernel.name == 'linux'
+
+
 def need_tools(*tools):
     """As need_tools in common.sh."""
     done = call('bash', '-c', '. "$0" && need_tools "$@"', TOP / 'scripts/lib/common.sh', *tools)
