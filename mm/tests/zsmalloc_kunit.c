@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * KUnit tests for zsmalloc: how the bytes of an object divide between pages,
- * and that owners and statistics stay with objects. Included in zsmalloc.c.
+ * and that owners and statistics stay with objects, and that retired zspages are
+ * freed. Included in zsmalloc.c.
  */
 #include <kunit/resource.h>
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/limits.h>
 #include <linux/log2.h>
+#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 
 #include "../zsmalloc_split.h"
@@ -173,6 +176,176 @@ static struct kunit_suite zsmalloc_test_suite = {
 };
 
 kunit_test_suite(zsmalloc_test_suite);
+
+#define NR_RETIRE_OBJS	1024
+
+struct retire_ctx {
+	struct zs_pool *pool;
+	unsigned long handle[NR_RETIRE_OBJS];
+};
+
+static int retire_init(struct kunit *test)
+{
+	struct retire_ctx *ctx;
+
+	ctx = kunit_kzalloc(test, sizeof(*ctx), GFP_KERNEL);
+	if (!ctx)
+		return -ENOMEM;
+	ctx->pool = zs_create_pool("kunit-retire");
+	if (!ctx->pool)
+		return -ENOMEM;
+	/* Less than there will be. */
+	ctx->pool->retired.max_pages = 64;
+	test->priv = ctx;
+	return 0;
+}
+
+/* With whatever is retired. */
+static void retire_exit(struct kunit *test)
+{
+	struct retire_ctx *ctx = test->priv;
+
+	if (ctx)
+		zs_destroy_pool(ctx->pool);
+}
+
+static long retired_pages(struct zs_pool *pool)
+{
+	return atomic_long_read(&pool->retired.pages);
+}
+
+static void retire_alloc(struct kunit *test, size_t size)
+{
+	struct retire_ctx *ctx = test->priv;
+	int i;
+
+	for (i = 0; i < NR_RETIRE_OBJS; i++) {
+		ctx->handle[i] = zs_malloc(ctx->pool, size, GFP_KERNEL,
+					   NUMA_NO_NODE);
+		KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(ctx->handle[i]));
+	}
+}
+
+/* Return the most pages that were retired at a time. */
+static long retire_free(struct kunit *test)
+{
+	struct retire_ctx *ctx = test->priv;
+	long peak = 0;
+	int i;
+
+	for (i = 0; i < NR_RETIRE_OBJS; i++) {
+		zs_free(ctx->pool, ctx->handle[i]);
+		peak = max(peak, retired_pages(ctx->pool));
+	}
+	KUNIT_EXPECT_EQ(test, zs_get_total_pages(ctx->pool), 0);
+	return peak;
+}
+
+static bool all_returned_but(struct zs_pool *pool, long pages)
+{
+	unsigned long end = jiffies + 5 * HZ;
+
+	while (retired_pages(pool) != pages && time_before(jiffies, end))
+		msleep(20);
+	return retired_pages(pool) == pages;
+}
+
+/* The worker needs nobody to ask for it. */
+static void zs_retire_worker(struct kunit *test)
+{
+	struct retire_ctx *ctx = test->priv;
+
+	ctx->pool->retired.max_pages = LONG_MAX;
+	retire_alloc(test, PAGE_SIZE);
+	retire_free(test);
+	KUNIT_EXPECT_TRUE(test, all_returned_but(ctx->pool, 0));
+}
+
+/* Without a worker, retired pages don't add up, and others can free them. */
+static void zs_retire_bound(struct kunit *test)
+{
+	static const size_t sizes[] = { PAGE_SIZE / 5, PAGE_SIZE / 2, PAGE_SIZE };
+	struct retire_ctx *ctx = test->priv;
+	struct shrink_control sc = { .nr_to_scan = 1 };
+	struct zs_pool *pool = ctx->pool;
+
+	if (num_online_cpus() == 1)
+		kunit_skip(test, "nothing is retired with one CPU");
+
+	disable_delayed_work_sync(&pool->retired.work);
+	for (int s = 0; s < ARRAY_SIZE(sizes); s++) {
+		long peak;
+
+		retire_alloc(test, sizes[s]);
+		peak = retire_free(test);
+		KUNIT_EXPECT_LE(test, peak, pool->retired.max_pages);
+		KUNIT_EXPECT_GT(test, peak, pool->retired.max_pages -
+				(long)ZS_MAX_PAGES_PER_ZSPAGE);
+		KUNIT_EXPECT_EQ(test, zs_shrinker_count(pool->shrinker, &sc),
+				retired_pages(pool));
+		KUNIT_EXPECT_GT(test, zs_shrinker_scan(pool->shrinker, &sc), 0);
+		KUNIT_EXPECT_EQ(test, retired_pages(pool), 0);
+	}
+	/* What is there when the pool goes. */
+	retire_alloc(test, PAGE_SIZE);
+	retire_free(test);
+	KUNIT_EXPECT_EQ(test, retired_pages(pool), pool->retired.max_pages);
+	enable_delayed_work(&pool->retired.work);
+}
+
+/*
+ * Somebody migrates a page, and takes ten seconds for it. Nobody waits for him,
+ * not even himself if he needs memory for it, and what has nothing to do with
+ * his page does not pile up behind it.
+ */
+static void zs_retire_locked(struct kunit *test)
+{
+	struct retire_ctx *ctx = test->priv;
+	struct shrink_control sc = { .nr_to_scan = LONG_MAX };
+	unsigned long end = jiffies + 10 * HZ;
+	struct zs_pool *pool = ctx->pool;
+	unsigned int noreclaim;
+	struct zpdesc *zpdesc;
+	long held = 1;
+
+	retire_alloc(test, PAGE_SIZE);
+	obj_to_zpdesc(handle_to_obj(ctx->handle[0]), &zpdesc);
+	zpdesc_get(zpdesc);
+	zpdesc_lock(zpdesc);
+
+	while (time_before(jiffies, end)) {
+		KUNIT_EXPECT_LE(test, retire_free(test),
+				pool->retired.max_pages + held);
+		noreclaim = memalloc_noreclaim_save();
+		zs_shrinker_scan(pool->shrinker, &sc);
+		memalloc_noreclaim_restore(noreclaim);
+		KUNIT_EXPECT_GE(test, retired_pages(pool), held);
+		retire_alloc(test, PAGE_SIZE);
+		msleep(20);
+	}
+	KUNIT_EXPECT_TRUE(test, all_returned_but(pool, held));
+
+	zpdesc_unlock(zpdesc);
+	zpdesc_put(zpdesc);
+	KUNIT_EXPECT_TRUE(test, all_returned_but(pool, 0));
+	retire_free(test);
+}
+
+static struct kunit_case zsmalloc_retire_test_cases[] = {
+	KUNIT_CASE(zs_retire_worker),
+	KUNIT_CASE(zs_retire_bound),
+	KUNIT_CASE_SLOW(zs_retire_locked),
+	{}
+};
+
+static struct kunit_suite zsmalloc_retire_test_suite = {
+	.name = "zsmalloc_retire",
+	.init = retire_init,
+	.exit = retire_exit,
+	.test_cases = zsmalloc_retire_test_cases,
+};
+
+kunit_test_suite(zsmalloc_retire_test_suite);
 
 #ifdef CONFIG_ZSMALLOC_OBJCG
 #define NR_TEST_OWNERS	3
@@ -405,12 +578,37 @@ static void count_obj(struct kunit *test, int i)
 	count_zspage(test, zspage, idx);
 }
 
+#ifdef CONFIG_COMPACTION
+/* What the core does to move a page to another node. */
+static void move_page(struct kunit *test, struct page *page, int nid)
+{
+	struct page *newpage;
+
+	newpage = alloc_pages_node(nid, GFP_KERNEL | __GFP_HIGHMEM |
+				   __GFP_MOVABLE | __GFP_THISNODE, 0);
+	KUNIT_ASSERT_NOT_NULL(test, newpage);
+
+	get_page(page);
+	lock_page(newpage);
+	lock_page(page);
+	KUNIT_EXPECT_TRUE(test, zsmalloc_mops.isolate_page(page, 0));
+	KUNIT_EXPECT_EQ(test, 0, zsmalloc_mops.migrate_page(newpage, page,
+							    MIGRATE_SYNC));
+	unlock_page(page);
+	unlock_page(newpage);
+	put_page(newpage);
+	put_page(page);
+}
+#endif
+
 /* All objects are what they were, and the counters what there is of them. */
 static void expect_all(struct kunit *test)
 {
 	struct acct_ctx *ctx = test->priv;
 	int i, nid;
 
+	/* Retired pages are there, and hold no objects. */
+	flush_delayed_work(&ctx->pool->retired.work);
 	memset(ctx->expected, 0, nr_node_ids * sizeof(*ctx->expected));
 	for (i = 0; i < NR_TEST_OBJS; i++) {
 		if (!ctx->handle[i])
@@ -529,27 +727,6 @@ static void zs_acct_object_moves(struct kunit *test)
 }
 
 #ifdef CONFIG_COMPACTION
-/* What the core does to move a page to another node. */
-static void move_page(struct kunit *test, struct page *page, int nid)
-{
-	struct page *newpage;
-
-	newpage = alloc_pages_node(nid, GFP_KERNEL | __GFP_HIGHMEM |
-				   __GFP_MOVABLE | __GFP_THISNODE, 0);
-	KUNIT_ASSERT_NOT_NULL(test, newpage);
-
-	get_page(page);
-	lock_page(newpage);
-	lock_page(page);
-	KUNIT_EXPECT_TRUE(test, zsmalloc_mops.isolate_page(page, 0));
-	KUNIT_EXPECT_EQ(test, 0, zsmalloc_mops.migrate_page(newpage, page,
-							    MIGRATE_SYNC));
-	unlock_page(page);
-	unlock_page(newpage);
-	put_page(newpage);
-	put_page(page);
-}
-
 /* Each page of the zspage of object @i, to the next node with memory. */
 static void move_zspage(struct kunit *test, int i)
 {
@@ -584,6 +761,41 @@ static void zs_acct_page_moves(struct kunit *test)
 		free_class(test);
 		expect_all(test);
 	}
+}
+
+/* Pages that wait to be freed are still somewhere. */
+static void zs_acct_retired_moves(struct kunit *test)
+{
+	struct acct_ctx *ctx = test->priv;
+	struct zs_retired *retired = &ctx->pool->retired;
+	int nid, target = first_node(node_states[N_MEMORY]);
+	struct zpdesc *zpdesc, *next;
+	struct zspage *zspage;
+
+	if (num_online_cpus() == 1)
+		kunit_skip(test, "nothing is retired with one CPU");
+
+	disable_delayed_work_sync(&retired->work);
+	fill_class(test, PAGE_SIZE / 3, 256);
+	free_class(test);
+	KUNIT_EXPECT_FALSE(test, llist_empty(&retired->list));
+
+	memset(ctx->expected, 0, nr_node_ids * sizeof(*ctx->expected));
+	llist_for_each_entry(zspage, retired->list.first, retired) {
+		for (zpdesc = get_first_zpdesc(zspage); zpdesc; zpdesc = next) {
+			next = get_next_zpdesc(zpdesc);
+			move_page(test, zpdesc_page(zpdesc), target);
+			ctx->expected[target].pages++;
+		}
+	}
+	for_each_node_state(nid, N_MEMORY)
+		KUNIT_EXPECT_EQ(test, read_node(nid).pages,
+				ctx->before[nid].pages +
+				ctx->expected[nid].pages);
+
+	enable_delayed_work(&retired->work);
+	mod_delayed_work(zs_wq, &retired->work, 0);
+	expect_all(test);
 }
 
 /* The second page of each zspage, to another node than the first. */
@@ -692,6 +904,7 @@ static struct kunit_case zsmalloc_acct_test_cases[] = {
 	KUNIT_CASE(zs_acct_object_moves),
 #ifdef CONFIG_COMPACTION
 	KUNIT_CASE(zs_acct_page_moves),
+	KUNIT_CASE(zs_acct_retired_moves),
 	KUNIT_CASE(zs_acct_page_moves_nodes),
 	KUNIT_CASE(zs_acct_straddlers),
 #endif

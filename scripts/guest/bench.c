@@ -15,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <glob.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -614,6 +615,24 @@ static void set_up(const struct work *work)
 	set_folios();
 }
 
+/* The most pages of a pool that waited to be freed, as far as the kernel knows. */
+static void print_backlog(void)
+{
+	glob_t files;
+	long peak = 0;
+
+	if (glob("/sys/kernel/debug/zsmalloc/*/retired", 0, NULL, &files))
+		return;
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		long of_pool = field(files.gl_pathv[i], "peak ");
+
+		if (of_pool > peak)
+			peak = of_pool;
+	}
+	globfree(&files);
+	printf("fact backlog %ld\n", peak);
+}
+
 static void parse_option(const char *text)
 {
 	static const struct {
@@ -684,5 +703,6 @@ int main(int argc, char **argv)
 		work->round();
 		fflush(stdout);
 	}
+	print_backlog();
 	return 0;
 }

@@ -7,8 +7,8 @@
  * Workers swap pages out and in and check them. The keeper of each worker moves
  * it between cgroups, three levels deep, removes those with compressed memory
  * left in them, reclaims, limits, kills. Disturbers take memory blocks offline
- * and online, swap off and on, switch compressors, compact, shrink. Every SECONDS
- * (10, in a long run 30) all of them pause, and every counter must be what the
+ * and online, swap off and on, switch compressors, compact, shrink, fill zram and
+ * discard what is there and reset it at once. Every SECONDS (10, in a long run 30) all of them pause, and every counter must be what the
  * kernel recounts. At the end nothing may be left. KTAP on stdout. With --seconds
  * the last argument is seconds.
  *
@@ -18,9 +18,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/swap.h>
@@ -53,7 +55,7 @@ enum op {
 	RECLAIMED, SQUEEZED, LIMITED, NO_WRITEBACK,
 	MADE, MOVED, REMOVED,
 	OFFLINED, NOT_OFFLINED, ONLINED, SWAPPED_OFF, SWAPPED_ON,
-	SWITCHED, COMPACTED, DROPPED, SHRUNK, FULL,
+	SWITCHED, COMPACTED, DROPPED, SHRUNK, FULL, ZRAM_RESET,
 	NR_OPS
 };
 
@@ -69,6 +71,7 @@ static const char * const op_names[NR_OPS] = {
 	[SWAPPED_ON] = "swapons", [SWITCHED] = "compressor switches",
 	[COMPACTED] = "compactions", [DROPPED] = "drop_caches",
 	[SHRUNK] = "shrinker on", [FULL] = "pool limit 0",
+	[ZRAM_RESET] = "zram resets",
 };
 
 /* All that the processes share. Locked: else it would be swapped out itself. */
@@ -797,10 +800,102 @@ static void run_blocks(long unused)
 		until_the_end(pause_point, 500);
 }
 
+/* ---- zram ------------------------------------------------------------------------ */
+
+#define ZRAM		"zram1"
+#define ZRAM_PAGES	2048
+
+static int open_zram(void)
+{
+	int fd;
+
+	/* whoever makes device nodes, and looks into new disks, may take its time */
+	for (double end = now() + PATIENCE_S;; nap(20)) {
+		fd = open("/dev/" ZRAM, O_RDWR | O_DIRECT | O_EXCL | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		if (now() > end)
+			die("/dev/" ZRAM, strerror(errno), "The kernel has made it, but it can't be opened");
+	}
+}
+
+static void zram_page(uint64_t *page, size_t number, uint64_t round)
+{
+	uint64_t mark = round * ZRAM_PAGES + number;
+
+	/* of each size, straddlers and incompressible ones among them */
+	for (size_t i = 0; i < NOISE_WORDS; i++)
+		page[i] = i < number % NOISE_WORDS ? mark * 0x9e3779b97f4a7c15ull * (i + 1) : mark;
+}
+
+static void zram_io(int fd, bool out, uint64_t *page, size_t number)
+{
+	off_t at = number * PAGE;
+
+	if ((out ? pwrite(fd, page, PAGE, at) : pread(fd, page, PAGE, at)) != (ssize_t)PAGE)
+		die("/dev/" ZRAM, strerror(errno), "A page of it can't be read or written");
+}
+
+/* Another pool beside those of zswap, which goes while its zspages are on their way. */
+static void disturb_zram(void)
+{
+	static uint64_t page[NOISE_WORDS] __attribute__((aligned(PAGE)));
+	static uint64_t expected[NOISE_WORDS], round;
+	size_t first = below(ZRAM_PAGES), number, nr = 64 + below(1024);
+	uint64_t range[2];
+	int fd;
+
+	round = random64() >> 16;
+	put("/sys/block/" ZRAM "/disksize", "8M");
+	fd = open_zram();
+	for (size_t i = 0; i < nr; i++) {
+		number = (first + i) % ZRAM_PAGES;
+		zram_page(page, number, round);
+		zram_io(fd, true, page, number);
+	}
+	for (size_t i = 0; i < nr; i += 1 + below(8)) {
+		number = (first + i) % ZRAM_PAGES;
+		zram_page(expected, number, round);
+		zram_io(fd, false, page, number);
+		if (memcmp(page, expected, PAGE) && !shared->bad_pages++)
+			snprintf(shared->first_bad, sizeof(shared->first_bad),
+				 "page %zu of zram", number);
+	}
+	range[0] = chance(50) ? 0 : below(ZRAM_PAGES / 2) * PAGE;
+	range[1] = ZRAM_PAGES / 2 * PAGE;
+	if (ioctl(fd, BLKDISCARD, range))
+		die("/dev/" ZRAM, strerror(errno), "It can't be discarded");
+	close(fd);
+	for (double end = now() + PATIENCE_S; try_put("/sys/block/" ZRAM "/reset", "1"); nap(20))
+		if (now() > end)
+			die("/sys/block/" ZRAM "/reset", "busy", "Somebody has it open");
+	count(ZRAM_RESET, 1);
+}
+
+/* Kernels without zram, or whose first one is swap and who have no second. */
+static bool have_zram(void)
+{
+	if (access("/sys/class/zram-control/hot_add", F_OK))
+		return false;
+	while (access("/sys/block/" ZRAM, F_OK))
+		number_in("/sys/class/zram-control/hot_add");
+	return true;
+}
+
+static void rest_only(void)
+{
+}
+
+static void run_zram(long unused)
+{
+	(void)unused;
+	until_the_end(have_zram() ? disturb_zram : rest_only, 100);
+}
+
 /* ---- the run ---------------------------------------------------------------------- */
 
 static void (* const disturbers[])(long) = {
-	run_pools, run_shrinker, run_compaction, run_swap, run_blocks,
+	run_pools, run_shrinker, run_compaction, run_swap, run_blocks, run_zram,
 };
 
 #define NR_DISTURBERS	((int)(sizeof(disturbers) / sizeof(*disturbers)))
@@ -972,6 +1067,27 @@ static long zswap_pools(void)
 	return nr;
 }
 
+/*
+ * Zspages that wait to be freed: none is left, and there never were more than
+ * there may be, but for those whose pages were locked right then.
+ */
+static void expect_none_retired(struct look *look)
+{
+	glob_t files;
+
+	if (glob("/sys/kernel/debug/zsmalloc/*/retired", 0, NULL, &files))
+		return;
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		const char *path = files.gl_pathv[i];
+		long max = value_of(path, "max"), peak = value_of(path, "peak");
+
+		expect(look, 0, value_of(path, "pages"), "pages retired");
+		expect(look, 1, peak <= 2 * max, "peak of %ld pages retired below twice %ld",
+		       peak, max);
+	}
+	globfree(&files);
+}
+
 /* Once all workers are gone: their cgroups are still there. */
 static bool nothing_left(struct comparisons *comparisons)
 {
@@ -988,6 +1104,7 @@ static bool nothing_left(struct comparisons *comparisons)
 			       "bytes left on node %d", nid);
 		}
 		expect(look, 1, zswap_pools(), "pools of zswap");
+		expect_none_retired(look);
 		comparisons->values += look->compared;
 		if (!look->wrong || now() > end)
 			break;

@@ -169,7 +169,7 @@ static void fuzz_shrink(void)
 
 	operation_name = "shrinker";
 	if (shrinker->count_objects(shrinker, NULL))
-		shrinker->scan_objects(shrinker, NULL);
+		shrinker->scan_objects(shrinker, &(struct shrink_control){ .nr_to_scan = 128 });
 	verify_moved();
 }
 
@@ -177,11 +177,8 @@ static void fuzz_free_deferred(void)
 {
 	int pool = next_pool();
 
-	/* It would wait for the page. */
-	if (page_held)
-		return;
 	operation_name = "deferred free";
-	flush_work(&pools[pool]->free_work);
+	free_retired(pools[pool]);
 	verify_counters();
 }
 

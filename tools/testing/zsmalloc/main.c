@@ -12,6 +12,7 @@
 #include "tests/charge.c"
 #include "tests/migrate.c"
 #include "tests/recount.c"
+#include "tests/retire.c"
 #include "tests/stress.c"
 
 static const char *no_memcg(void)
@@ -44,6 +45,13 @@ static const struct test tests[] = {
 	{ "reader",		test_reader },
 	{ "deferred_free",	test_deferred_free },
 	{ "free_isolated",	test_free_isolated },
+	{ "retire_bound",	test_retire_bound },
+	{ "retire_kick",	test_retire_kick },
+	{ "retire_locked",	test_retire_locked },
+	{ "retire_shrinker",	test_retire_shrinker },
+	{ "retire_alloc",	test_retire_alloc },
+	{ "retire_file",	test_retire_file },
+	{ "retire_destroy",	test_retire_destroy },
 	{ "recount_file",	test_recount_file },
 	{ "recount_nth",	test_recount_nth },
 	{ "classes_file",	test_classes_file },

@@ -198,6 +198,38 @@ static void model_add(const struct object *object, int sign)
 	node_model_add(model.owner[memcg], &object->place, sign);
 }
 
+/* Empty zspages that wait for the worker. */
+struct retired {
+	long nr_zspages;
+	long nr_arrays;		/* of slots */
+	long nr_pages[NR_TEST_NODES];
+};
+
+static struct retired count_retired(int pool)
+{
+	struct retired retired = {};
+	struct llist_node *node;
+
+	for (node = pools[pool]->retired.list.first; node; node = node->next) {
+		struct zspage *zspage = container_of(node, struct zspage, retired);
+		struct zpdesc *zpdesc = get_first_zpdesc(zspage);
+
+		expect_eq(zspage->inuse, 0, "objects of a retired zspage");
+		retired.nr_zspages++;
+		retired.nr_arrays += pool == ZSWAP && tracked() && !zspage->huge;
+		for (; zpdesc; zpdesc = get_next_zpdesc(zpdesc))
+			retired.nr_pages[zpdesc_nid(zpdesc)]++;
+	}
+	return retired;
+}
+
+/* The same as zsmalloc has it. */
+static long nr_retired_pages(int pool)
+{
+	return atomic_long_read(&pools[pool]->retired.pages);
+}
+
+/* Retired zspages are not among them: they go if an allocation needs them. */
 static struct resources read_resources(void)
 {
 	struct resources res = {
@@ -207,12 +239,24 @@ static struct resources read_resources(void)
 		.atomic_depth = test_atomic_depth,
 		.kmap_depth = kmap_depth,
 	};
-	int i;
+	int i, nid;
 
-	for (i = 0; i < NR_POOLS; i++)
-		res.pool_pages[i] = zs_get_total_pages(pools[i]);
 	memcpy(res.nr_pages, nr_pages_used, sizeof(res.nr_pages));
+	for (i = 0; i < NR_POOLS; i++) {
+		struct retired retired = count_retired(i);
+
+		res.pool_pages[i] = zs_get_total_pages(pools[i]);
+		res.nr_zspages -= retired.nr_zspages;
+		res.nr_kmalloc -= retired.nr_arrays;
+		for (nid = 0; nid < NR_TEST_NODES; nid++)
+			res.nr_pages[i][nid] -= retired.nr_pages[nid];
+	}
 	return res;
+}
+
+static void free_retired(struct zs_pool *pool)
+{
+	flush_delayed_work(&pool->retired.work);
 }
 
 /* The counters, after every operation. */
@@ -253,7 +297,7 @@ static void verify_counters(void)
 	}
 
 	for (i = 0; i < NR_POOLS; i++)
-		expect_eq(zs_get_total_pages(pools[i]), nr_pages[i],
+		expect_eq(zs_get_total_pages(pools[i]) + nr_retired_pages(i), nr_pages[i],
 			  "pages of pool %d", i);
 	expect_eq(handle_cachep->nr_alive,
 		  model.nr_objects[ZRAM] + model.nr_objects[ZSWAP], "handles");
@@ -336,6 +380,7 @@ static const struct zs_node_count *owner_node_count(const struct zs_recount *cou
 /* What the kernel finds when it walks its pool. No failures are wanted here. */
 static void verify_recount(int pool)
 {
+	struct retired retired = count_retired(pool);
 	unsigned int every = fail_every, i, nr = 0;
 	struct zs_recount *count;
 	int nid;
@@ -346,7 +391,7 @@ static void verify_recount(int pool)
 	expect(!IS_ERR(count));
 
 	for (nid = 0; nid < NR_TEST_NODES; nid++) {
-		expect_eq(count->node[nid].pages, nr_pages_used[pool][nid],
+		expect_eq(count->node[nid].pages, nr_pages_used[pool][nid] - retired.nr_pages[nid],
 			  "recounted pages of pool %d on node %d", pool, nid);
 		verify_node_count(&count->node[nid], &model.node[pool][nid], pool, 0, nid);
 	}
@@ -382,6 +427,15 @@ static void verify_all(void)
 	verify_counters();
 
 	for (pool = 0; pool < NR_POOLS; pool++) {
+		struct retired retired = count_retired(pool);
+		long nr_pages = 0;
+		int nid;
+
+		for (nid = 0; nid < NR_TEST_NODES; nid++)
+			nr_pages += retired.nr_pages[nid];
+		expect_eq(nr_retired_pages(pool), nr_pages, "retired pages of pool %d", pool);
+		nr_zspages += retired.nr_zspages;
+		nr_arrays += retired.nr_arrays;
 		for (i = 0; i < ZS_SIZE_CLASSES; i++) {
 			struct size_class *class = pools[pool]->size_class[i];
 
@@ -591,8 +645,9 @@ static void object_free(struct object *object)
 }
 
 /* Free at most @nr of the objects of zswap in an array, all at once. */
-static void objects_free(struct object *first, const struct object *end,
-			 unsigned int nr)
+static void __maybe_unused objects_free(struct object *first,
+					const struct object *end,
+					unsigned int nr)
 {
 	struct object *some[MAX_FREED_AT_ONCE];
 	unsigned int found = 0, i;
@@ -627,7 +682,7 @@ static void close_pools(void)
 
 	free_all();
 	for (i = 0; i < NR_POOLS; i++)
-		flush_work(&pools[i]->free_work);
+		free_retired(pools[i]);
 	verify_all();
 	for (i = 0; i < NR_TEST_MEMCGS; i++)
 		expect(!memcmp(&test_memcgs[i].counters, &zero, sizeof(zero)));

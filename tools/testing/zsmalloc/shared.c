@@ -215,6 +215,17 @@ static int debugfs_read(struct zs_pool *pool, const char *name, char **text)
 	return err;
 }
 
+/* Whatever zsmalloc says. */
+static long __maybe_unused nr_pages_of(int pool)
+{
+	long nr = 0;
+	int nid;
+
+	for (nid = 0; nid < NR_TEST_NODES; nid++)
+		nr += nr_pages_used[pool][nid];
+	return nr;
+}
+
 static void init_pages(void)
 {
 	int i;

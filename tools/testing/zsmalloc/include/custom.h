@@ -36,6 +36,7 @@
  * ---- Warnings: each of them is a failed test.
  */
 #define WARN_ON(cond)		({ bool __warn = (cond); assert(!__warn); __warn; })
+#define WARN_ON_ONCE(cond)	WARN_ON(cond)
 #define VM_WARN_ON_ONCE(cond)	WARN_ON(cond)
 #define test_bug(cond, ...)	assert(!(cond))
 #define VM_BUG_ON		test_bug
@@ -145,7 +146,12 @@ static inline bool rwlock_is_contended(rwlock_t *l)
 #define atomic_xchg(v, new)	__atomic_exchange_n(&(v)->counter, new, __ATOMIC_SEQ_CST)
 #define atomic_set(v, new)	test_set(&(v)->counter, new)
 #define atomic_long_read(v)	test_read(&(v)->counter)
+#define atomic_long_inc(v)	test_add(&(v)->counter, 1)
+#define atomic_long_try_cmpxchg(v, old, new) \
+	__atomic_compare_exchange_n(&(v)->counter, old, new, false, \
+				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 #define atomic_long_add(n, v)	test_add(&(v)->counter, n)
+#define atomic_long_add_return(n, v) test_add(&(v)->counter, n)
 #define atomic_long_sub(n, v)	test_add(&(v)->counter, -(long)(n))
 
 /*
@@ -319,6 +325,8 @@ struct folio {
 	struct page page;
 };
 
+#define totalram_pages()	NR_TEST_PAGES
+
 #define page_folio(p)		((struct folio *)(p))
 
 extern struct page test_pages[NR_TEST_PAGES];
@@ -397,6 +405,29 @@ static inline void folio_put(struct folio *folio)
 
 #define __free_page(page)	folio_put(page_folio(page))
 
+struct folio_batch {
+	unsigned int nr;
+	struct folio *folios[31];
+};
+
+#define folio_batch_init(batch)	((batch)->nr = 0)
+#define folio_batch_count(batch) ((batch)->nr)
+
+/* Return how many more there is room for. */
+static inline unsigned int folio_batch_add(struct folio_batch *batch,
+					   struct folio *folio)
+{
+	assert(batch->nr < ARRAY_SIZE(batch->folios));
+	batch->folios[batch->nr++] = folio;
+	return ARRAY_SIZE(batch->folios) - batch->nr;
+}
+
+static inline void folios_put(struct folio_batch *batch)
+{
+	while (batch->nr)
+		folio_put(batch->folios[--batch->nr]);
+}
+
 /* Entries of a list of two are neighbours. */
 struct scatterlist {
 	struct page *page;
@@ -421,13 +452,74 @@ struct work_struct {
 	bool pending;
 };
 
-#define INIT_WORK(work, func)	(*(work) = (struct work_struct){ .fn = func })
-#define schedule_work(work)	__atomic_store_n(&(work)->pending, true, __ATOMIC_RELEASE)
+struct delayed_work {
+	struct work_struct work;
+	unsigned long delay;
+};
 
-static inline void flush_work(struct work_struct *work)
+struct workqueue_struct;
+
+#define to_delayed_work(w)	container_of(w, struct delayed_work, work)
+#define INIT_DELAYED_WORK(dwork, func) \
+	(*(dwork) = (struct delayed_work){ .work.fn = func })
+#define cancel_delayed_work_sync(dwork) \
+	__atomic_store_n(&(dwork)->work.pending, false, __ATOMIC_RELEASE)
+#define msecs_to_jiffies(ms)	(ms)
+
+static inline bool queue_delayed_work(struct workqueue_struct *wq,
+				      struct delayed_work *dwork,
+				      unsigned long delay)
 {
-	if (__atomic_exchange_n(&work->pending, false, __ATOMIC_ACQUIRE))
-		work->fn(work);
+	bool queued = !__atomic_exchange_n(&dwork->work.pending, true, __ATOMIC_ACQ_REL);
+
+	if (queued)
+		test_set(&dwork->delay, delay);
+	return queued;
+}
+
+static inline void mod_delayed_work(struct workqueue_struct *wq,
+				    struct delayed_work *dwork,
+				    unsigned long delay)
+{
+	test_set(&dwork->delay, delay);
+	__atomic_store_n(&dwork->work.pending, true, __ATOMIC_RELEASE);
+}
+
+static inline void flush_delayed_work(struct delayed_work *dwork)
+{
+	if (__atomic_exchange_n(&dwork->work.pending, false, __ATOMIC_ACQUIRE))
+		dwork->work.fn(&dwork->work);
+}
+
+#define alloc_workqueue(...)	((struct workqueue_struct *)malloc(1))
+#define destroy_workqueue(wq)	free(wq)
+
+/*
+ * ---- Lists without locks.
+ */
+struct llist_head {
+	struct llist_node *first;
+};
+
+struct llist_node {
+	struct llist_node *next;
+};
+
+#define init_llist_head(head)	((head)->first = NULL)
+#define llist_empty(head)	(!__atomic_load_n(&(head)->first, __ATOMIC_RELAXED))
+#define llist_del_all(head)	__atomic_exchange_n(&(head)->first, NULL, __ATOMIC_ACQUIRE)
+
+#define llist_entry(node, type, member) container_of(node, type, member)
+
+static inline bool llist_add(struct llist_node *new, struct llist_head *head)
+{
+	struct llist_node *first = __atomic_load_n(&head->first, __ATOMIC_RELAXED);
+
+	do
+		new->next = first;
+	while (!__atomic_compare_exchange_n(&head->first, &first, new, false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	return !first;
 }
 
 /*

@@ -36,6 +36,22 @@ static inline void lockdep_init_map(struct lockdep_map *map, const char *name,
 #define rcu_read_lock()				do { } while (0)
 #define rcu_read_unlock()			do { } while (0)
 #define cond_resched()				do { } while (0)
+#define PF_MEMALLOC				1
+
+struct task_struct {
+	unsigned int flags;
+};
+
+static inline struct task_struct *test_current(void)
+{
+	static __thread struct task_struct task;
+
+	return &task;
+}
+
+#define current					test_current()
+#define ____cacheline_aligned_in_smp
+#define num_online_cpus()			2
 #define kmsan_copy_page_meta(...)		do { } while (0)
 
 /* Movable pages: tests call the operations of zsmalloc_mops themselves. */
@@ -59,7 +75,9 @@ static inline int set_movable_ops(const struct movable_operations *ops, int type
 }
 
 /* Registering a shrinker has no effect: tests call its two functions. */
-struct shrink_control {};
+struct shrink_control {
+	unsigned long nr_to_scan;
+};
 
 struct shrinker {
 	unsigned long (*count_objects)(struct shrinker *s, struct shrink_control *sc);

@@ -100,7 +100,7 @@ static void test_free_many(void)
 			objects_free(&objects[i], &objects[i + nr], nr);
 		}
 		verify_all();
-		flush_work(&pools[ZSWAP]->free_work);
+		free_retired(pools[ZSWAP]);
 		expect_eq(zs_get_total_pages(pools[ZSWAP]), 0, "pages of zswap");
 		close_pools();
 	}
@@ -127,7 +127,7 @@ static void test_plain_beside(void)
 	verify_all();
 	for (i = 1; i < 512; i += 2, operation++)
 		object_free(&objects[i]);
-	flush_work(&pools[ZSWAP]->free_work);
+	free_retired(pools[ZSWAP]);
 	verify_all();
 	expect_eq(zs_get_total_pages(pools[ZSWAP]), 0, "pages of zswap");
 	expect(zs_get_total_pages(pools[ZRAM]) > 0);

@@ -65,6 +65,9 @@ static void test_nth(void)
 			expect_eq(fail_each(&objects[2], ZSWAP, size), 1 + tracked(),
 				  "accounted allocations in a zspage with room");
 		free_all();
+		/* What they leave behind would be there for the next size. */
+		free_retired(pools[ZRAM]);
+		free_retired(pools[ZSWAP]);
 	}
 	close_pools();
 }

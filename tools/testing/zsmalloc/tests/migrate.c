@@ -77,6 +77,7 @@ static void test_compaction_locked(void)
 {
 	unsigned int i, idx, nr;
 	struct page *page;
+	long nr_pages;
 
 	open_pools();
 	nr = fill_class(lookup_size_class(pools[ZSWAP], PAGE_SIZE / 3), 8);
@@ -90,15 +91,17 @@ static void test_compaction_locked(void)
 		folio_lock(page_folio(page));
 	}
 	operation_name = "compaction";
-	zs_compact(pools[ZSWAP]);
+	nr_pages = nr_pages_of(ZSWAP);
+	nr_pages -= zs_compact(pools[ZSWAP]);
+	expect_eq(nr_pages_of(ZSWAP), nr_pages, "pages");
 	verify_all();
 
 	for (page = test_pages; page < test_pages + NR_TEST_PAGES; page++)
 		if (page->locked)
 			folio_unlock(page_folio(page));
 	operation_name = "deferred free";
-	expect(pools[ZSWAP]->free_work.pending);
-	flush_work(&pools[ZSWAP]->free_work);
+	expect(!llist_empty(&pools[ZSWAP]->retired.list));
+	free_retired(pools[ZSWAP]);
 	verify_all();
 	close_pools();
 }
@@ -106,23 +109,24 @@ static void test_compaction_locked(void)
 /* The shrinker promises pages, and delivers them. */
 static void test_shrinker(void)
 {
+	struct shrink_control sc = {};
 	struct shrinker *shrinker;
 	unsigned int i, nr;
-	unsigned long promised;
 
 	open_pools();
 	shrinker = pools[ZSWAP]->shrinker;
 	expect_eq(shrinker->count_objects(shrinker, NULL), 0, "pages to gain");
-	expect_eq(shrinker->scan_objects(shrinker, NULL), SHRINK_STOP, "pages gained");
+	sc.nr_to_scan = 128;
+	expect_eq(shrinker->scan_objects(shrinker, &sc), SHRINK_STOP, "pages gained");
 
 	nr = fill_class(lookup_size_class(pools[ZSWAP], PAGE_SIZE / 3), 8);
 	for (i = 0; i < nr; i++)
 		if (i % 4)
 			object_free(&objects[i]);
 	operation_name = "shrinker";
-	promised = shrinker->count_objects(shrinker, NULL);
-	expect(promised > 0);
-	expect_eq(shrinker->scan_objects(shrinker, NULL), promised, "pages gained");
+	sc.nr_to_scan = shrinker->count_objects(shrinker, NULL);
+	expect(sc.nr_to_scan > 0);
+	expect_eq(shrinker->scan_objects(shrinker, &sc), sc.nr_to_scan, "pages gained");
 	verify_all();
 	close_pools();
 }
@@ -156,7 +160,7 @@ static void test_reader(void)
 	close_pools();
 }
 
-/* A locked page leaves its empty zspage to a worker, which is used until then. */
+/* A locked page leaves its empty zspage to a worker, as often as it takes. */
 static void test_deferred_free(void)
 {
 	struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE];
@@ -173,30 +177,32 @@ static void test_deferred_free(void)
 			nr_pages = object_pages(&objects[0], pages);
 			folio_lock(page_folio(pages[i]));
 			free_all();
+			operation_name = "deferred free";
+			free_retired(pools[ZSWAP]);
 			folio_unlock(page_folio(pages[i]));
-			expect_eq(zs_get_total_pages(pools[ZSWAP]), nr_pages,
-				  "pages of the empty zspage");
+			expect_eq(zs_get_total_pages(pools[ZSWAP]), 0, "pages in use");
+			expect_eq(nr_retired_pages(ZSWAP), nr_pages, "retired pages");
 			verify_all();
 
 			expect(!move_page(pages[i], random_nid()));
 			verify_all();
-			if (test_random() % 2) {
-				fill_class(class, 1);
-				expect_eq(zs_get_total_pages(pools[ZSWAP]), nr_pages,
-					  "pages of the zspage in use again");
-				free_all();
-			}
+			/* Nothing is stored in it any more. */
+			fill_class(class, 1);
+			expect_eq(zs_get_total_pages(pools[ZSWAP]), nr_pages,
+				  "pages of another zspage");
+			expect_eq(nr_retired_pages(ZSWAP), nr_pages, "retired pages");
+			free_all();
 			operation_name = "deferred free";
-			flush_work(&pools[ZSWAP]->free_work);
+			free_retired(pools[ZSWAP]);
 			verify_all();
-			expect_eq(zs_get_total_pages(pools[ZSWAP]), 0, "pages");
+			expect_eq(nr_retired_pages(ZSWAP), 0, "retired pages");
 		}
 	}
 	close_pools();
 }
 
-/* A zspage may go while one of its pages waits for its move. */
-static void test_free_isolated(void)
+/* A zspage may go while one of its pages waits for its move, at once or later. */
+static void free_isolated(bool retired)
 {
 	struct page *page, *newpage;
 	struct obj_cgroup *objcg;
@@ -214,11 +220,19 @@ static void test_free_isolated(void)
 		obj_cgroup_put(objcg);
 	objects[0].size = 0;
 
-	expect(!zsmalloc_mops.isolate_page(page, 0));
+	if (!retired)
+		free_retired(pools[ZSWAP]);
+	expect_eq(zsmalloc_mops.isolate_page(page, 0), retired, "isolated again");
 	newpage = alloc_pages_node(1, __GFP_MOVABLE | __GFP_THISNODE, 0);
 	expect(!zsmalloc_mops.migrate_page(newpage, page, MIGRATE_SYNC));
 	folio_put(page_folio(page));
 	folio_put(page_folio(newpage));
 	verify_all();
 	close_pools();
+}
+
+static void test_free_isolated(void)
+{
+	free_isolated(false);
+	free_isolated(true);
 }

@@ -31,7 +31,7 @@ static void shrink(int pool)
 
 	operation_name = "shrinker";
 	if (shrinker->count_objects(shrinker, NULL))
-		shrinker->scan_objects(shrinker, NULL);
+		shrinker->scan_objects(shrinker, &(struct shrink_control){ .nr_to_scan = 128 });
 	verify_all();
 }
 
@@ -63,7 +63,7 @@ static void random_operation(void)
 		shrink(pool);
 	} else if (choice < 20) {
 		operation_name = "deferred free";
-		flush_work(&pools[pool]->free_work);
+		free_retired(pools[pool]);
 		verify_counters();
 	} else if (!object->size) {
 		object_alloc_random(object, pool, 1 + test_random() % PAGE_SIZE);
