@@ -194,8 +194,9 @@ static int retire_init(struct kunit *test)
 	ctx->pool = zs_create_pool("kunit-retire");
 	if (!ctx->pool)
 		return -ENOMEM;
-	/* Less than there will be. */
+	/* Less than there will be, and whatever it is. */
 	ctx->pool->retired.max_pages = 64;
+	ctx->pool->retired.burst_pages = 0;
 	test->priv = ctx;
 	return 0;
 }
@@ -775,6 +776,7 @@ static void zs_acct_retired_moves(struct kunit *test)
 	if (num_online_cpus() == 1)
 		kunit_skip(test, "nothing is retired with one CPU");
 
+	retired->burst_pages = 0;
 	disable_delayed_work_sync(&retired->work);
 	fill_class(test, PAGE_SIZE / 3, 256);
 	free_class(test);

@@ -46,6 +46,7 @@ static const struct test tests[] = {
 	{ "deferred_free",	test_deferred_free },
 	{ "free_isolated",	test_free_isolated },
 	{ "retire_bound",	test_retire_bound },
+	{ "retire_burst",	test_retire_burst },
 	{ "retire_kick",	test_retire_kick },
 	{ "retire_locked",	test_retire_locked },
 	{ "retire_shrinker",	test_retire_shrinker },

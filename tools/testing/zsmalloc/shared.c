@@ -17,6 +17,7 @@ bool test_memcg_disabled;
 bool test_irqs_off;
 
 /* Fail one of so many at random; fail the n-th from now on. 0: never. */
+unsigned long test_jiffies;
 static unsigned int fail_every;
 static __thread unsigned int fail_nth;
 static __thread u64 random_state;

@@ -145,6 +145,7 @@ static inline bool rwlock_is_contended(rwlock_t *l)
 
 #define atomic_xchg(v, new)	__atomic_exchange_n(&(v)->counter, new, __ATOMIC_SEQ_CST)
 #define atomic_set(v, new)	test_set(&(v)->counter, new)
+#define atomic_long_set(v, new)	test_set(&(v)->counter, new)
 #define atomic_long_read(v)	test_read(&(v)->counter)
 #define atomic_long_inc(v)	test_add(&(v)->counter, 1)
 #define atomic_long_try_cmpxchg(v, old, new) \

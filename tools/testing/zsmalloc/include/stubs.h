@@ -36,6 +36,9 @@ static inline void lockdep_init_map(struct lockdep_map *map, const char *name,
 #define rcu_read_lock()				do { } while (0)
 #define rcu_read_unlock()			do { } while (0)
 #define cond_resched()				do { } while (0)
+/* Time stands still, until a test moves it on. */
+extern unsigned long test_jiffies;
+
 #define PF_MEMALLOC				1
 
 struct task_struct {
@@ -52,6 +55,7 @@ static inline struct task_struct *test_current(void)
 #define current					test_current()
 #define ____cacheline_aligned_in_smp
 #define num_online_cpus()			2
+#define jiffies					test_read(&test_jiffies)
 #define kmsan_copy_page_meta(...)		do { } while (0)
 
 /* Movable pages: tests call the operations of zsmalloc_mops themselves. */

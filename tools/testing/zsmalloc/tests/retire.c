@@ -49,6 +49,34 @@ static void test_retire_bound(void)
 	close_pools();
 }
 
+/* Few at a time are freed at once, and few more in the next jiffy. */
+static void test_retire_burst(void)
+{
+	long nr_total, few;
+	unsigned int i, nr;
+
+	open_pools();
+	few = ZS_RETIRE_BURST;
+	pools[ZSWAP]->retired.burst_pages = few;
+	for (nr = 0; (long)zs_get_total_pages(pools[ZSWAP]) < 3 * few; nr++)
+		expect(!object_alloc(&objects[nr], ZSWAP, PAGE_SIZE, &test_objcgs[1],
+				     random_nid()));
+	for (i = 0; i < nr; i++, operation++) {
+		/* One and a half times, then twice in another jiffy. */
+		if (i == few / 2 * 3)
+			test_jiffies++;
+		object_free(&objects[i]);
+		nr_total = nr_pages_of(ZSWAP);
+		if (i < few || i >= few / 2 * 3 + few)
+			continue;
+		expect_eq(nr_retired_pages(ZSWAP), min((long)i + 1 - few, few / 2),
+			  "retired pages");
+		expect_eq(nr_total - nr_retired_pages(ZSWAP), nr - i - 1, "pages in use");
+	}
+	expect_eq(nr_retired_pages(ZSWAP), nr - 2 * few, "retired pages");
+	close_pools();
+}
+
 /* The worker starts a moment after the first, at once when there is much. */
 static void test_retire_kick(void)
 {
@@ -262,6 +290,7 @@ static void test_retire_destroy(void)
 
 	open_pools();
 	pool = zs_create_pool("retire");
+	pool->retired.burst_pages = 0;
 	for (i = 0; i < 64; i++) {
 		handles[i] = zs_malloc(pool, PAGE_SIZE, GFP_KERNEL, 0);
 		expect(!IS_ERR_VALUE(handles[i]));
