@@ -8,9 +8,10 @@
  * it between cgroups, three levels deep, removes those with compressed memory
  * left in them, reclaims, limits, kills. Disturbers take memory blocks offline
  * and online, swap off and on, switch compressors, compact, shrink, fill zram and
- * discard what is there and reset it at once. Every SECONDS (10, in a long run 30) all of them pause, and every counter must be what the
- * kernel recounts. At the end nothing may be left. KTAP on stdout. With --seconds
- * the last argument is seconds.
+ * discard what is there and reset it at once. Every SECONDS (10, in a long run
+ * 30) all of them pause, and every counter must be what the kernel recounts. At
+ * the end nothing may be left. KTAP on stdout. With --seconds the last argument
+ * is seconds.
  *
  * The seed decides what each process does, not when: a run with the same seed is
  * of the same kind, not the same run.
@@ -872,7 +873,7 @@ static void disturb_zram(void)
 	count(ZRAM_RESET, 1);
 }
 
-/* Kernels without zram, or whose first one is swap and who have no second. */
+/* The guest has set up the first one. This makes the second, if there is zram. */
 static bool have_zram(void)
 {
 	if (access("/sys/class/zram-control/hot_add", F_OK))
