@@ -31,7 +31,6 @@ static inline void lockdep_init_map(struct lockdep_map *map, const char *name,
 {
 }
 
-#define sizeof_field(type, member)		sizeof(((type *)NULL)->member)
 #define noinline_for_stack
 #define KUNIT_STATIC_STUB_REDIRECT(...)		do { } while (0)
 /* No cgroup goes away while a test runs. */
