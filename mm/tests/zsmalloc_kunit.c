@@ -195,7 +195,7 @@ static int retire_init(struct kunit *test)
 	if (!ctx->pool)
 		return -ENOMEM;
 	/* Less than there will be, and whatever it is. */
-	ctx->pool->retired.max_pages = 64;
+	ctx->pool->retired.max_pages = min(64, ZS_RETIRE_IDLE);
 	ctx->pool->retired.burst_pages = 0;
 	test->priv = ctx;
 	return 0;

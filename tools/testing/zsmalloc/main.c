@@ -48,6 +48,7 @@ static const struct test tests[] = {
 	{ "retire_bound",	test_retire_bound },
 	{ "retire_burst",	test_retire_burst },
 	{ "retire_kick",	test_retire_kick },
+	{ "retire_idle",	test_retire_idle },
 	{ "retire_locked",	test_retire_locked },
 	{ "retire_shrinker",	test_retire_shrinker },
 	{ "retire_alloc",	test_retire_alloc },

@@ -406,29 +406,6 @@ static inline void folio_put(struct folio *folio)
 
 #define __free_page(page)	folio_put(page_folio(page))
 
-struct folio_batch {
-	unsigned int nr;
-	struct folio *folios[31];
-};
-
-#define folio_batch_init(batch)	((batch)->nr = 0)
-#define folio_batch_count(batch) ((batch)->nr)
-
-/* Return how many more there is room for. */
-static inline unsigned int folio_batch_add(struct folio_batch *batch,
-					   struct folio *folio)
-{
-	assert(batch->nr < ARRAY_SIZE(batch->folios));
-	batch->folios[batch->nr++] = folio;
-	return ARRAY_SIZE(batch->folios) - batch->nr;
-}
-
-static inline void folios_put(struct folio_batch *batch)
-{
-	while (batch->nr)
-		folio_put(batch->folios[--batch->nr]);
-}
-
 /* Entries of a list of two are neighbours. */
 struct scatterlist {
 	struct page *page;

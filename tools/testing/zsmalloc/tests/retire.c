@@ -10,8 +10,9 @@ static unsigned int fill_beyond_bound(unsigned int size)
 {
 	unsigned int nr = 0;
 
-	pools[ZSWAP]->retired.max_pages = 64;
-	while (zs_get_total_pages(pools[ZSWAP]) < 128 && nr < NR_OBJECTS)
+	pools[ZSWAP]->retired.max_pages = min(64, ZS_RETIRE_IDLE);
+	while ((long)zs_get_total_pages(pools[ZSWAP]) < 2 * pools[ZSWAP]->retired.max_pages &&
+	       nr < NR_OBJECTS)
 		expect(!object_alloc(&objects[nr++], ZSWAP, size, &test_objcgs[1],
 				     random_nid()));
 	return nr;
@@ -100,6 +101,34 @@ static void test_retire_kick(void)
 	expect(much);
 	free_retired(pools[ZSWAP]);
 	expect(!work->work.pending);
+	close_pools();
+}
+
+/*
+ * A worker that has no CPU leaves less to wait than one that has: the caller
+ * frees the rest himself.
+ */
+static void test_retire_idle(void)
+{
+	struct zs_retired *retired;
+	unsigned int i, nr, round;
+
+	open_pools();
+	retired = &pools[ZSWAP]->retired;
+	retired->max_pages = 4 * ZS_RETIRE_KICK;
+	/* First it has begun. Then it has come to its end, in free_retired(). */
+	retired->active = true;
+	for (round = 0; round < 2; round++) {
+		for (nr = 0; (long)zs_get_total_pages(pools[ZSWAP]) < 3 * ZS_RETIRE_KICK; nr++)
+			expect(!object_alloc(&objects[nr], ZSWAP, PAGE_SIZE, &test_objcgs[1],
+					     random_nid()));
+		for (i = 0; i < nr; i++, operation++)
+			object_free(&objects[i]);
+		expect_eq(nr_retired_pages(ZSWAP), round ? ZS_RETIRE_IDLE : nr,
+			  "retired pages");
+		free_retired(pools[ZSWAP]);
+		expect_eq(nr_retired_pages(ZSWAP), 0, "retired pages");
+	}
 	close_pools();
 }
 
@@ -217,21 +246,22 @@ static void test_retire_file(void)
 	struct shrink_control sc = { .nr_to_scan = 1 };
 	unsigned int i, nr, by;
 	struct zs_pool *pool;
-	long freed[NR_ZS_FREERS] = {};
+	long bound, freed[NR_ZS_FREERS] = {};
 	char name[32], *text;
 
 	open_pools();
 	pool = pools[ZSWAP];
 	nr = fill_beyond_bound(PAGE_SIZE);
-	expect_eq(read_retired("max"), 64, "bound");
+	bound = pool->retired.max_pages;
+	expect_eq(read_retired("max"), bound, "bound");
 	expect_eq(read_retired("pages") + read_retired("peak"), 0, "retired pages");
 	for (i = 0; i < nr; i++, operation++)
 		object_free(&objects[i]);
-	expect_eq(read_retired("pages"), 64, "retired pages");
-	expect_eq(read_retired("peak"), 64, "most retired pages");
-	freed[ZS_FREER_FREE] = nr - 64;
+	expect_eq(read_retired("pages"), bound, "retired pages");
+	expect_eq(read_retired("peak"), bound, "most retired pages");
+	freed[ZS_FREER_FREE] = nr - bound;
 	free_retired(pool);
-	freed[ZS_FREER_WORKER] = 64;
+	freed[ZS_FREER_WORKER] = bound;
 
 	for (by = 0; by < NR_ZS_FREERS; by++, operation++) {
 		if (by == ZS_FREER_FREE)
@@ -266,7 +296,7 @@ static void test_retire_file(void)
 		free_all();
 		free_retired(pool);
 	}
-	expect_eq(read_retired("peak"), 64, "most retired pages");
+	expect_eq(read_retired("peak"), bound, "most retired pages");
 	expect_eq(read_retired("locked"), 0, "locked zspages");
 
 	fill_class(lookup_size_class(pool, PAGE_SIZE), 3);
@@ -297,7 +327,7 @@ static void test_retire_destroy(void)
 	}
 	for (i = 0; i < 64; i++)
 		zs_free(pool, handles[i]);
-	expect_eq(atomic_long_read(&pool->retired.pages), min(64, pool->retired.max_pages),
+	expect_eq(atomic_long_read(&pool->retired.pages), min(64, ZS_RETIRE_IDLE),
 		  "retired pages");
 	zs_destroy_pool(pool);
 	verify_all();
