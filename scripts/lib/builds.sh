@@ -67,7 +67,9 @@ build_patch()
 	local name todo
 
 	name=$(basename "$1" .config)
+	# again, as what comes with a later patch was dropped with an earlier one
 	zgit -C "$matrix/linux" checkout -q -f --detach "$2" &&
+	cat "$1" >>"$matrix/$name/.config" &&
 	kmake "$1" -s olddefconfig || return
 	mapfile -t todo < <(while read -r file; do
 		[ ! -f "$matrix/linux/${file%o}c" ] || echo "$file"

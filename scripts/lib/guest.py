@@ -365,6 +365,7 @@ def base_initramfs():
     busybox = Path(shutil.which('busybox'))
     programs = [BUILD / 'guest' / source.stem for source in (TOP / 'scripts/guest').glob('*.c')]
     sources = {'bin/busybox': busybox, 'init': TOP / 'scripts/guest/init',
+               'bin/private-node': TOP / 'scripts/guest/private-node',
                **{f'bin/{program.name}': program for program in programs}}
     if path.exists() and all(source.stat().st_mtime < path.stat().st_mtime
                              for source in [*sources.values(), Path(__file__)]):
@@ -431,7 +432,7 @@ def accelerator(qemu, kernel, topology):
         name, why = 'tcg', 'the CPU has neither vmx nor svm'
     elif not os.access('/dev/kvm', os.R_OK | os.W_OK):
         name, why = 'tcg', '/dev/kvm is not accessible'
-    elif topology == 'tiered' and qemu_version(qemu) < (11, 1):
+    elif topology in ('tiered', 'cxl') and qemu_version(qemu) < (11, 1):
         name, why = 'tcg', 'KVM cannot use CXL memory of QEMU before 11.1'
     elif not kvm_boots(qemu, kernel):
         name, why = 'tcg', 'a trial guest did not boot under KVM'
