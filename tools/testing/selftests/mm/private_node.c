@@ -41,6 +41,7 @@
 #define NR_ROUNDS	100
 #define MIB		1048576UL
 #define WAIT_SECONDS	20	/* for what takes a moment, on slow emulation */
+#define TIMEOUT		300	/* seconds, also for that */
 
 /* ---- files ---- */
 
@@ -323,7 +324,7 @@ static bool uses(struct pnode *node, long pages)
 	return wait_for(pages_used(node) == pages);
 }
 
-TEST_F(private_node, kernel_allocations)
+TEST_F_TIMEOUT(private_node, kernel_allocations, TIMEOUT)
 {
 	char buf[4096], *line, *name;
 	bool insists, may_fail;
@@ -352,7 +353,7 @@ TEST_F(private_node, kernel_allocations)
 	EXPECT_TRUE(uses(&self->node, 0));
 }
 
-TEST_F(private_node, policies)
+TEST_F_TIMEOUT(private_node, policies, TIMEOUT)
 {
 	static const int modes[] = {
 		MPOL_BIND, MPOL_PREFERRED, MPOL_INTERLEAVE, MPOL_PREFERRED_MANY,
@@ -388,7 +389,7 @@ TEST_F(private_node, policies)
 	EXPECT_TRUE(uses(&self->node, 0));
 }
 
-TEST_F(private_node, huge_pages)
+TEST_F_TIMEOUT(private_node, huge_pages, TIMEOUT)
 {
 	char path[PATH_MAX + NAME_MAX], sizes[PATH_MAX / 2];
 	struct dirent *entry;
@@ -469,7 +470,7 @@ TEST_F_TIMEOUT(private_node, pressure, 600)
 
 /* ---- what the machine has ---- */
 
-TEST_F(private_node, totals)
+TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 {
 	static const struct {
 		const char *file, *word;
@@ -516,7 +517,7 @@ TEST_F(private_node, totals)
 
 /* ---- pages ---- */
 
-TEST_F(private_node, round_trip)
+TEST_F_TIMEOUT(private_node, round_trip, TIMEOUT)
 {
 	static const int percents[] = { 0, 10, 50, 90 };
 	int i;
@@ -544,7 +545,7 @@ TEST_F(private_node, round_trip)
 }
 
 /* A device that does not tell what a page takes up. */
-TEST_F(private_node, no_page_size)
+TEST_F_TIMEOUT(private_node, no_page_size, TIMEOUT)
 {
 	long bytes;
 
@@ -682,7 +683,7 @@ TEST_F_TIMEOUT(private_node, ratio, 120)
 	EXPECT_TRUE(in_state(&self->node, "open"));
 }
 
-TEST_F(private_node, silent_link)
+TEST_F_TIMEOUT(private_node, silent_link, TIMEOUT)
 {
 	ASSERT_EQ(store_pages(0, 1000, 1, 50), 0);
 	ASSERT_EQ(knob(&self->node, "silent_link", 1), 0);
@@ -699,7 +700,7 @@ TEST_F(private_node, silent_link)
 }
 
 /* What is lost is an error, now and later, and its page is not used again. */
-TEST_F(private_node, poison)
+TEST_F_TIMEOUT(private_node, poison, TIMEOUT)
 {
 	ASSERT_EQ(store_pages(0, 10, 1, 50), 0);
 	ASSERT_EQ(knob(&self->node, "poison_next_store", 1), 0);
@@ -741,7 +742,7 @@ static long overflow(struct __test_metadata *_metadata,
 	return emul(node, "drops");
 }
 
-TEST_F(private_node, drops)
+TEST_F_TIMEOUT(private_node, drops, TIMEOUT)
 {
 	long drops = overflow(_metadata, &self->node);
 
@@ -752,7 +753,7 @@ TEST_F(private_node, drops)
 }
 
 /* Read back at once, what is lost is refused instead. */
-TEST_F(private_node, drops_verified)
+TEST_F_TIMEOUT(private_node, drops_verified, TIMEOUT)
 {
 	long drops, eio;
 
@@ -769,7 +770,7 @@ TEST_F(private_node, drops_verified)
 }
 
 /* Errors of the device are refusals. */
-TEST_F(private_node, refusals)
+TEST_F_TIMEOUT(private_node, refusals, TIMEOUT)
 {
 	long busy = nr_refused(EBUSY), eio = nr_refused(EIO);
 
@@ -786,7 +787,7 @@ TEST_F(private_node, refusals)
 }
 
 /* Pages that the device needs time for to forget. */
-TEST_F(private_node, deferred_discard)
+TEST_F_TIMEOUT(private_node, deferred_discard, TIMEOUT)
 {
 	ASSERT_EQ(knob(&self->node, "discard_ms", 1000), 0);
 	ASSERT_EQ(store_pages(0, 1000, 1, 50), 0);
@@ -806,7 +807,7 @@ TEST_F(private_node, deferred_discard)
 
 /* ---- the memory is taken out ---- */
 
-TEST_F(private_node, evacuate)
+TEST_F_TIMEOUT(private_node, evacuate, TIMEOUT)
 {
 	ASSERT_EQ(store_pages(0, 2000, 1, 50), 0);
 	EXPECT_EQ(set_state(&self->node, "unplugged"), 0);
@@ -816,7 +817,7 @@ TEST_F(private_node, evacuate)
 	EXPECT_EQ(check_pages(0, 2000), 0);
 }
 
-TEST_F(private_node, cannot_evacuate)
+TEST_F_TIMEOUT(private_node, cannot_evacuate, TIMEOUT)
 {
 	struct timespec begin, end;
 
@@ -873,7 +874,7 @@ TEST_F_TIMEOUT(private_node, memory_blocks, 120)
 	EXPECT_EQ(check_pages(0, 2000), 0);
 }
 
-TEST_F(private_node, interrupted)
+TEST_F_TIMEOUT(private_node, interrupted, TIMEOUT)
 {
 	pid_t pid;
 	int i;
@@ -914,7 +915,7 @@ TEST_F_TIMEOUT(private_node, rounds_under_load, 1200)
 
 /* ---- what is wrong is refused ---- */
 
-TEST_F(private_node, bad_input)
+TEST_F_TIMEOUT(private_node, bad_input, TIMEOUT)
 {
 	char path[PATH_MAX];
 
