@@ -215,7 +215,7 @@ static void pn_refresh_work(struct work_struct *work)
 
 	scoped_guard(raw_spinlock_irqsave, &pn->lock)
 		pn_budget_ask(&pn->budget);
-	pn->asked = jiffies;
+	WRITE_ONCE(pn->asked, jiffies);
 
 	err = pn->desc.ops->usage(pn, &usage);
 
@@ -494,7 +494,7 @@ static struct page *pn_store(struct private_node *pn, struct page *src,
  * @cookie: for the user's callbacks
  * @bytes: set to what it takes up there, at least 1 and less than PAGE_SIZE
  *
- * Context: process context. Does not sleep, allocates nothing else.
+ * Context: process context, may sleep. Does not reclaim.
  *
  * Return: the page, mt_private_page_free() frees it. Or an ERR_PTR() of -EBUSY (no
  * stores at present), -ENOSPC (no room on the device), -ENOMEM (no page), -E2BIG
@@ -851,6 +851,7 @@ struct private_node *private_node_register(const struct private_node_desc *desc)
 		return ERR_PTR(-ENOMEM);
 	pn->desc = *desc;
 	pn->average = desc->nominal;
+	pn->asked = jiffies;
 	raw_spin_lock_init(&pn->lock);
 	INIT_DELAYED_WORK(&pn->refresh, pn_refresh_work);
 	INIT_DELAYED_WORK(&pn->pressure, pn_pressure_work);
@@ -979,7 +980,8 @@ int private_node_add_memory(struct private_node *pn, u64 start, u64 size,
 		pn_open_for_use(pn);
 	return 0;
 undo:
-	pn->nr_ranges--;
+	/* Others, whose pages are in use, are looked up meanwhile. */
+	WRITE_ONCE(pn->nr_ranges, pn->nr_ranges - 1);
 	kvfree(range->live);
 	return err;
 }

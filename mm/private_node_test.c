@@ -80,7 +80,10 @@ static int test_store(unsigned long nr, u32 seed, u8 percent, struct page *src)
 	test_fill(data, seed, percent, nr);
 	kunmap_local(data);
 
-	tp->page = mt_migrate_page_to(MT_PRIVATE_TEST, src, nr, &tp->bytes);
+	tp->page = ERR_PTR(-ENODEV);
+	if (mt_private_active(MT_PRIVATE_TEST))
+		tp->page = mt_migrate_page_to(MT_PRIVATE_TEST, src, nr,
+					      &tp->bytes);
 	if (IS_ERR(tp->page)) {
 		err = PTR_ERR(tp->page);
 		kfree(tp);
@@ -110,14 +113,20 @@ static void test_leave_node(struct test_page *tp)
 	tp->page = NULL;
 }
 
+/* What is lost is so for good, and counted once. Caller holds the lock. */
 static int test_copy(struct page *dst, struct test_page *tp)
 {
 	if (tp->lost)
 		return -EIO;
-	if (tp->private)
-		return mt_copy_page_from(dst, tp->page);
-	copy_highpage(dst, tp->page);
-	return 0;
+	if (!tp->private) {
+		copy_highpage(dst, tp->page);
+		return 0;
+	}
+	if (!mt_copy_page_from(dst, tp->page))
+		return 0;
+	tp->lost = true;
+	atomic_long_inc(&nr_lost);
+	return -EIO;
 }
 
 static int test_check(unsigned long nr, struct page *dst, void *expected)
@@ -131,12 +140,8 @@ static int test_check(unsigned long nr, struct page *dst, void *expected)
 	if (!tp)
 		return -ENOENT;
 	err = test_copy(dst, tp);
-	if (err) {
-		if (!tp->lost)
-			atomic_long_inc(&nr_lost);
-		tp->lost = true;
+	if (err)
 		return err;
-	}
 	test_fill(expected, tp->seed, tp->percent, nr);
 	data = kmap_local_page(dst);
 	err = memcmp(data, expected, PAGE_SIZE) ? -EILSEQ : 0;
@@ -163,25 +168,23 @@ static int test_free(unsigned long nr)
 	return 0;
 }
 
-/* To RAM. A page that is lost leaves as well: there is nothing to keep. */
-static int test_evacuate_nr(unsigned long nr, struct page *page)
+/*
+ * From a node to RAM. A page that is lost leaves as well: there is nothing to
+ * keep. Return -ENOENT if it is not there.
+ */
+static int test_move_to_ram(unsigned long nr, int nid)
 {
-	struct page *dst = NULL;
 	struct test_page *tp;
-	int err;
+	struct page *dst;
 
 	guard(mutex)(test_lock(nr));
 	tp = xa_load(&test_pages, nr);
-	if (!tp || !tp->private || (page && tp->page != page))
-		return 0;
+	if (!tp || !tp->private || page_to_nid(tp->page) != nid)
+		return -ENOENT;
 	dst = alloc_page(GFP_KERNEL);
 	if (!dst)
 		return -ENOMEM;
-	err = test_copy(dst, tp);
-	if (err) {
-		if (!tp->lost)
-			atomic_long_inc(&nr_lost);
-		tp->lost = true;
+	if (test_copy(dst, tp)) {
 		__free_page(dst);
 		dst = NULL;
 	}
@@ -193,9 +196,13 @@ static int test_evacuate_nr(unsigned long nr, struct page *page)
 
 static int test_evacuate(struct page *page, unsigned long cookie)
 {
+	int err;
+
 	if (!READ_ONCE(test_evacuate_allowed))
 		return -EBUSY;
-	return test_evacuate_nr(cookie, page);
+	/* Somebody may have freed it. */
+	err = test_move_to_ram(cookie, page_to_nid(page));
+	return err == -ENOENT ? 0 : err;
 }
 
 static unsigned long test_shrink(int nid, unsigned long nr)
@@ -204,12 +211,7 @@ static unsigned long test_shrink(int nid, unsigned long nr)
 	struct test_page *tp;
 
 	xa_for_each(&test_pages, index, tp) {
-		scoped_guard(mutex, test_lock(index)) {
-			tp = xa_load(&test_pages, index);
-			if (!tp || !tp->private || page_to_nid(tp->page) != nid)
-				tp = NULL;
-		}
-		if (!tp || test_evacuate_nr(index, NULL))
+		if (test_move_to_ram(index, nid))
 			continue;
 		atomic_long_inc(&nr_shrunk);
 		if (++done == nr)

@@ -13,8 +13,8 @@ struct module;
  * struct private_dax_provider - who makes a private node of a dax device
  * @name: as it is written to the attribute "provider"
  * @owner: cannot be unloaded as long as a node of it exists
- * @register_node: private_node_register() for the node of these ranges, which
- *	have no gap between them that is larger than they are
+ * @register_node: private_node_register() for a node whose memory, all that will
+ *	be added, is within @span
  * @unregister_node: undo that. The node has no memory.
  * @list: of private_dax
  *

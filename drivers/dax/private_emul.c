@@ -175,7 +175,6 @@ static u32 emul_cost(struct emul *emul, struct page *src)
 		bytes = 0;
 	} else {
 		guard(mutex)(&emul->compress_lock);
-		/* The same page, whatever somebody writes to it meanwhile. */
 		bytes = LZ4_compress_default(data, emul->compressed, PAGE_SIZE,
 					     PAGE_SIZE - 1, emul->workmem);
 		if (bytes <= 0)

@@ -504,6 +504,8 @@ TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 			TH_LOG("%s", totals[i].word);
 	}
 	EXPECT_EQ(number("/proc/meminfo", "MemTotal:"), before[0]);
+	EXPECT_EQ(number("/proc/sys/vm/min_free_kbytes", NULL),
+		  before[ARRAY_SIZE(totals) - 1]);
 
 	/* The node itself is there, with all that it has. */
 	EXPECT_TRUE(private_mask_has(self->node.nid));
