@@ -704,6 +704,7 @@ static const char * const pn_state_names[] = {
 
 static const char * const pn_use_names[] = {
 	[MT_PRIVATE_TEST]	= "test",
+	[MT_PRIVATE_ZSWAP]	= "zswap",
 };
 
 static s64 pn_budget_bytes(struct private_node *pn)

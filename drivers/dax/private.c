@@ -189,7 +189,7 @@ static int private_dax_online(struct private_dax *data)
 		err = PTR_ERR(data->pn);
 		dev_err(dev, "node %d cannot be made private by %s: %d%s\n",
 			dev_dax->target_node, data->provider->name, err,
-			err == -EBUSY ? ", it has memory or CPUs" : "");
+			err == -EBUSY ? ", it has memory or CPUs, or is private" : "");
 		goto release;
 	}
 	err = add_memory_of(data);
@@ -243,6 +243,8 @@ static ssize_t state_store(struct device *dev, struct device_attribute *attr,
 		if (data->pn)
 			err = private_dax_unplug(data);
 	} else {
+		dev_err(dev, "there is no state of that name: %.*s. Write online or unplugged\n",
+			(int)strcspn(buf, "\n"), buf);
 		err = -EINVAL;
 	}
 	return err ?: len;

@@ -40,14 +40,41 @@ static bool verify;
 module_param(verify, bool, 0644);
 MODULE_PARM_DESC(verify, "Nodes to come read back what is written to them (default: no)");
 
+static const char * const use_names[] = {
+	[MT_PRIVATE_TEST]	= "test",
+	[MT_PRIVATE_ZSWAP]	= "zswap",
+};
+
+static enum mt_private_use use = IS_ENABLED(CONFIG_ZSWAP_DIRECT) ?
+				 MT_PRIVATE_ZSWAP : MT_PRIVATE_TEST;
+
+static int use_set(const char *val, const struct kernel_param *kp)
+{
+	int ret = sysfs_match_string(use_names, val);
+
+	if (ret < 0)
+		return ret;
+	use = ret;
+	return 0;
+}
+
+static int use_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", use_names[use]);
+}
+
+static const struct kernel_param_ops use_ops = { .set = use_set, .get = use_get };
+module_param_cb(use, &use_ops, NULL, 0644);
+MODULE_PARM_DESC(use, "What nodes to come are for: zswap or test");
+
 static unsigned long range_start, range_size;
-module_param(range_start, ulong, 0444);
-MODULE_PARM_DESC(range_start, "Physical address of memory to use without a dax device");
-module_param(range_size, ulong, 0444);
+module_param(range_start, ulong, 0600);
+MODULE_PARM_DESC(range_start, "Physical address of memory to use without a dax device, when it is onlined next");
+module_param(range_size, ulong, 0600);
 MODULE_PARM_DESC(range_size, "Bytes of it");
 
 static int range_nid = NUMA_NO_NODE;
-module_param(range_nid, int, 0444);
+module_param(range_nid, int, 0600);
 MODULE_PARM_DESC(range_nid, "The node that it becomes");
 
 /* Of a page that is not stored. */
@@ -90,6 +117,7 @@ struct emul {
 	u64 phys_bytes;
 	u32 granule;
 	u32 meta_bytes;
+	u32 fixed_bytes;	/* of each page, in place of compressing it */
 	u32 low_permille;
 	u32 high_permille;
 	u32 report_lag_ms;
@@ -168,9 +196,13 @@ static bool all_zero(const void *data)
 static u32 emul_cost(struct emul *emul, struct page *src)
 {
 	u32 granule = clamp(READ_ONCE(emul->granule), 64U, (u32)PAGE_SIZE);
+	u32 fixed = READ_ONCE(emul->fixed_bytes);
 	int bytes = PAGE_SIZE;
-	void *data = kmap_local_page(src);
+	void *data;
 
+	if (fixed)
+		return min_t(u32, fixed, EMUL_MAX_COST);
+	data = kmap_local_page(src);
 	if (all_zero(data)) {
 		bytes = 0;
 	} else {
@@ -435,6 +467,7 @@ static void emul_add_files(struct emul *emul, int nid)
 	debugfs_create_u64("phys_bytes", 0600, dir, &emul->phys_bytes);
 	debugfs_create_u32("granule", 0600, dir, &emul->granule);
 	debugfs_create_u32("meta_bytes", 0600, dir, &emul->meta_bytes);
+	debugfs_create_u32("fixed_bytes", 0600, dir, &emul->fixed_bytes);
 	debugfs_create_u32("low_permille", 0600, dir, &emul->low_permille);
 	debugfs_create_u32("high_permille", 0600, dir, &emul->high_permille);
 	debugfs_create_u32("report_lag_ms", 0600, dir, &emul->report_lag_ms);
@@ -511,7 +544,7 @@ static struct private_node *emul_register_node(struct device *dev, int nid,
 	struct private_node_desc desc = {
 		.name = "emul",
 		.nid = nid,
-		.use = MT_PRIVATE_TEST,
+		.use = use,
 		.worst_case = EMUL_WORST_CASE,
 		.nominal = PAGE_SIZE / 2,
 		.ops = &emul_ops,
@@ -561,6 +594,44 @@ static DEFINE_MUTEX(range_lock);
 static struct private_node *range_pn;	/* while online */
 static bool initialized, online_at_init;
 
+/* Found here, before anything is allocated for each page of nonsense. */
+static int range_check(void)
+{
+	unsigned long block = memory_block_size_bytes();
+
+	if (!range_size) {
+		pr_err("no memory to online: set range_start and range_size first\n");
+		return -EINVAL;
+	}
+	if (!IS_ALIGNED(range_start | range_size, block)) {
+		pr_err("range_start %#lx and range_size %#lx have to be multiples of a memory block, %#lx\n",
+		       range_start, range_size, block);
+		return -EINVAL;
+	}
+	if (range_start + range_size - 1 < range_start) {
+		pr_err("range_start %#lx and range_size %#lx go beyond the last address: set a smaller range_size\n",
+		       range_start, range_size);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* What to do about it, where there is something. */
+static const char *range_hint(int err)
+{
+	switch (err) {
+	case -EINVAL:
+		return ", there is no such node: set range_nid to a possible one";
+	case -EBUSY:
+		return ", it has memory or CPUs, or is private: set range_nid to another";
+	case -EEXIST:
+		return ", some are in use: choose others, see /proc/iomem";
+	default:
+		return "";
+	}
+}
+
+/* Parameters do not change meanwhile: the lock for all of the module is held. */
 static int range_online(void)
 {
 	struct range span = {
@@ -570,17 +641,21 @@ static int range_online(void)
 	struct private_node *pn;
 	int err;
 
+	err = range_check();
+	if (err)
+		return err;
 	pn = emul_register_node(NULL, range_nid, &span);
 	if (IS_ERR(pn)) {
-		pr_err("node %d cannot be made private: %ld\n", range_nid,
-		       PTR_ERR(pn));
-		return PTR_ERR(pn);
+		err = PTR_ERR(pn);
+		pr_err("node %d cannot be made private: %d%s\n", range_nid, err,
+		       range_hint(err));
+		return err;
 	}
 	err = private_node_add_memory(pn, range_start, range_size,
 				      "System RAM (private_emul)");
 	if (err) {
-		pr_err("%#lx bytes at %#lx cannot be added: %d\n", range_size,
-		       range_start, err);
+		pr_err("%#lx bytes at %#lx cannot be added: %d%s\n", range_size,
+		       range_start, err, range_hint(err));
 		emul_unregister_node(pn);
 		return err;
 	}
@@ -614,10 +689,6 @@ static int online_set(const char *val, const struct kernel_param *kp)
 	}
 	if (online == !!range_pn)
 		return 0;
-	if (online && !range_size) {
-		pr_err("range_start and range_size say which memory, and are not set\n");
-		return -EINVAL;
-	}
 	return online ? range_online() : range_offline();
 }
 
@@ -643,11 +714,14 @@ static int __init emul_init(void)
 		debugfs_remove(emul_root);
 		return err;
 	}
-	guard(mutex)(&range_lock);
-	initialized = true;
-	/* That fails by itself: the module has other uses. */
-	if (online_at_init && range_size)
-		range_online();
+	kernel_param_lock(THIS_MODULE);
+	scoped_guard(mutex, &range_lock) {
+		initialized = true;
+		/* That fails by itself: the module has other uses. */
+		if (online_at_init && range_size)
+			range_online();
+	}
+	kernel_param_unlock(THIS_MODULE);
 	return 0;
 }
 

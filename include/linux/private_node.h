@@ -15,6 +15,7 @@ struct private_node;
 /* What the pages of a node are for. A node has one use. */
 enum mt_private_use {
 	MT_PRIVATE_TEST,
+	MT_PRIVATE_ZSWAP,
 	NR_MT_PRIVATE_USES
 };
 

@@ -39,7 +39,7 @@ enum mark {
 
 static struct {
 	char backend[8], compressor[16], file[64];
-	long mib, low, high, rounds, warm, procs, folio, touches, passes, spinner;
+	long mib, low, high, rounds, warm, procs, folio, touches, passes, spinner, private;
 } opt = {
 	.backend = "zswap", .compressor = "lzo", .file = CGROUP "/memory.stat",
 	.mib = 64, .low = 600, .high = 2600,
@@ -591,6 +591,34 @@ static void swap_to_zram(void)
 		errx(1, "/dev/zram0 can't become swap: see the messages above");
 }
 
+/*
+ * Each page takes up so many bytes of the emulated device's media, which does not
+ * compress it to find out: a device does that without a CPU.
+ */
+static void set_up_private_node(void)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "private-node online >/dev/null && "
+		 "echo %ld >$(echo /sys/kernel/debug/private_emul/*/fixed_bytes)", opt.private);
+	if (system(command))
+		errx(1, "there is no private node: see the messages above");
+	/* until its device has said how much room there is */
+	sleep(1);
+}
+
+/* What was not taken is compressed, and is not what is measured. */
+static void expect_private(long pages)
+{
+	static long before;
+	long after = opt.private ? field("/proc/vmstat", "zswpout_direct ") : 0;
+
+	if (opt.private && after - before < pages)
+		errx(1, "%ld of %ld pages went to the private node", after - before, pages);
+	before = after;
+}
+
 static void set_up(const struct work *work)
 {
 	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -598,6 +626,8 @@ static void set_up(const struct work *work)
 	if (cpus < 2)
 		errx(1, "one CPU must be left for the watcher: at least two are needed");
 	working_cpus = cpus - 1;
+	if (opt.private)
+		set_up_private_node();
 	if (!strcmp(opt.backend, "zram"))
 		swap_to_zram();
 	else
@@ -644,6 +674,7 @@ static void parse_option(const char *text)
 		{ "procs=", &opt.procs },
 		{ "folio=", &opt.folio }, { "touches=", &opt.touches },
 		{ "passes=", &opt.passes }, { "spinner=", &opt.spinner },
+		{ "private=", &opt.private },
 	};
 	static const struct {
 		const char *name;
@@ -701,6 +732,7 @@ int main(int argc, char **argv)
 
 	for (long round = -opt.warm; round < opt.rounds; round++) {
 		work->round();
+		expect_private(bytes() / PAGE);
 		fflush(stdout);
 	}
 	print_backlog();

@@ -26,6 +26,8 @@
 #define PAGE		4096
 #define CGROUPS		"/sys/fs/cgroup"
 #define RECOUNTS	"/sys/kernel/debug/zsmalloc/zswap*/nodes"
+/* The same of what is on private nodes, in kernels that know these */
+#define DIRECT_RECOUNT	"/sys/kernel/debug/zswap/direct_nodes"
 
 #define NR_NODES	16
 #define NR_OWNERS	512
@@ -52,6 +54,8 @@ struct recount {
 	struct amount all;
 	long pages[NR_NODES];
 	long objects[NR_NODES];
+	struct amount direct;		/* the part of all that is on private nodes */
+	long direct_pages;
 	struct owner owner[NR_OWNERS];
 	int nr_owners;
 };
@@ -172,6 +176,18 @@ static void read_recount_line(struct recount *recount, const char *path, const c
 	amount->node[ZSWAPPED][nid] += orig;
 }
 
+/* Which is in the other columns already */
+static void read_direct_part(struct recount *recount, const char *line)
+{
+	long nid, bytes, orig, pages;
+
+	if (sscanf(line, " all %ld %*d %*d %ld %ld %ld", &nid, &bytes, &orig, &pages) != 4)
+		return;
+	recount->direct.node[ZSWAP][nid] += bytes;
+	recount->direct.node[ZSWAPPED][nid] += orig;
+	recount->direct_pages += pages;
+}
+
 /*
  * A pool that is about to go may lose its file between the list and the open, or
  * the read: the next look finds the same without it.
@@ -184,14 +200,19 @@ static void read_recount(struct recount *recount)
 
 	if (glob(RECOUNTS, 0, NULL, &pools))
 		die(RECOUNTS, "no such file", "The kernel needs ZSMALLOC_STAT, zswap must be on");
+	if (!access(DIRECT_RECOUNT, F_OK))
+		glob(DIRECT_RECOUNT, GLOB_APPEND, NULL, &pools);
 	for (size_t i = 0; i < pools.gl_pathc; i++) {
 		FILE *file = fopen(pools.gl_pathv[i], "re");
 
 		if (!file)
 			continue;
 		if (getline(&line, &size, file) > 0)	/* the names of the columns */
-			while (getline(&line, &size, file) > 0)
+			while (getline(&line, &size, file) > 0) {
 				read_recount_line(recount, pools.gl_pathv[i], line);
+				if (!strcmp(pools.gl_pathv[i], DIRECT_RECOUNT))
+					read_direct_part(recount, line);
+			}
 		fclose(file);
 	}
 	free(line);
@@ -303,6 +324,27 @@ static void check_cgroups(struct look *look)
 
 /* ---- what it tells of nodes -------------------------------------------------- */
 
+/* The part that is on private nodes, where it is told apart */
+static void check_direct(struct look *look)
+{
+	const struct recount *recount = &look->recount;
+	struct amount sum = {};
+
+	if (access(DIRECT_RECOUNT, F_OK))
+		return;
+	for (int item = 0; item < NR_ITEMS; item++)
+		for (int nid = 0; nid < NR_NODES; nid++)
+			sum.node[item][0] += recount->direct.node[item][nid];
+	expect(look, recount->direct_pages * PAGE / 1024,
+	       value_of("/proc/meminfo", "ZswapDirect"), "/proc/meminfo ZswapDirect");
+	expect(look, sum.node[ZSWAP][0], value_of(CGROUPS "/memory.stat", "zswap_direct"),
+	       CGROUPS "/memory.stat zswap_direct");
+	expect(look, sum.node[ZSWAPPED][0], value_of(CGROUPS "/memory.stat", "zswapped_direct"),
+	       CGROUPS "/memory.stat zswapped_direct");
+	expect(look, sum.node[ZSWAP][0], number_in("/sys/kernel/debug/zswap/direct_bytes"),
+	       "/sys/kernel/debug/zswap/direct_bytes");
+}
+
 static void check_nodes(struct look *look)
 {
 	const struct recount *recount = &look->recount;
@@ -323,12 +365,13 @@ static void check_nodes(struct look *look)
 	}
 	expect(look, pages, value_of("/proc/vmstat", "nr_zswap"), "/proc/vmstat nr_zswap");
 	expect(look, objects, value_of("/proc/vmstat", "nr_zswapped"), "/proc/vmstat nr_zswapped");
-	expect(look, pages * PAGE / 1024, value_of("/proc/meminfo", "Zswap"),
-	       "/proc/meminfo Zswap");
+	expect(look, (pages - recount->direct_pages) * PAGE / 1024,
+	       value_of("/proc/meminfo", "Zswap"), "/proc/meminfo Zswap");
 	expect(look, objects * PAGE / 1024, value_of("/proc/meminfo", "Zswapped"),
 	       "/proc/meminfo Zswapped");
 	expect(look, objects, number_in("/sys/kernel/debug/zswap/stored_pages"),
 	       "/sys/kernel/debug/zswap/stored_pages");
+	check_direct(look);
 }
 
 /* ---- looking at rest --------------------------------------------------------- */

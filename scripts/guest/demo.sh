@@ -1,10 +1,113 @@
 #!/bin/sh
 # The guest's part of `ztier demo`: swaps a workload out and prints what the
 # kernel says about it, one value per line: WHEN GROUP PLACE COUNTER VALUE. The
-# host makes the table.
+# host makes the table. As "demo.sh private" it stores pages on a private node
+# instead, and the lines are: private KIND PLACE COUNTER VALUE.
 
 # shellcheck disable=SC3045 # busybox has read -t
 set -eu
+
+# word FILE WORD: the number after it
+word()
+{
+	awk -v word="$2" '$1 == word { print $NF == "kB" ? $(NF - 1) : $NF; exit }' "$1"
+}
+
+# of_node FILE, of_device FILE: what the node says, and the device behind it
+of_node()
+{
+	cat "$node/private/$1"
+}
+
+of_device()
+{
+	cat "$emul/$1"
+}
+
+# at_rest: whether the node knows of all that the device holds
+at_rest()
+{
+	[ "$(of_node media_used)" = "$(of_device media_used)" ] &&
+		[ "$(of_node budget_bytes)" = $(($(of_node media_total) - $(of_node media_used))) ]
+}
+
+wait_for_rest()
+{
+	for _ in $(seq 100); do
+		at_rest && return
+		sleep 0.1
+	done
+	echo "demo: the node does not learn what the device holds" >&2
+	exit 1
+}
+
+# store KIND FIRST COUNT PERCENT: pages, of each that part random
+store()
+{
+	stored=$(word $user/stats private) refused=$(of_node refused)
+	echo "$2 $3 1 $4" >$user/store
+	wait_for_rest
+	echo "private $1 user tried $3"
+	echo "private $1 user stored $(($(word $user/stats private) - stored))"
+	echo "private $1 node refused $(($(of_node refused) - refused))"
+	echo "private $1 node media_used $(of_node media_used)"
+	echo "private $1 node budget $(of_node budget_bytes)"
+	echo "private $1 node open $([ "$(of_node state)" = open ] && echo 1 || echo 0)"
+}
+
+# check KIND: how often something is wrong in what was stored
+check()
+{
+	echo "0 100000" >$user/check || true
+	echo "private $1 user wrong $(($(word $user/stats wrong) + $(word $user/stats lost)))"
+	echo "private $1 machine MemTotal $(word /proc/meminfo MemTotal:)"
+}
+
+private_node()
+{
+	user=/sys/kernel/debug/private_node_test
+	echo "private before machine MemTotal $(word /proc/meminfo MemTotal:)"
+	echo 24 >/sys/module/private_emul/parameters/phys_mib
+	echo test >/sys/module/private_emul/parameters/use
+	private-node online >/dev/null
+	nid=$(cat /sys/devices/system/node/has_private_memory)
+	node=/sys/devices/system/node/node$nid emul=/sys/kernel/debug/private_emul/$nid
+	# no warnings of the device, which have pages moved away: the budget alone
+	echo 0 >"$emul/low_permille"
+	echo 0 >"$emul/high_permille"
+	wait_for_rest
+
+	store zero 0 2000 0
+	store quarter 10000 2000 25
+	store half 20000 2000 50
+	store most 30000 2000 75
+	store random 40000 2000 100
+	store overfull 50000 8000 75
+	echo "private all node nid $nid"
+	for file in total_pages stored_pages refused media_total media_used; do
+		echo "private all node $file $(of_node $file)"
+	done
+	echo "private all node present $(($(awk '$3 == "MemTotal:" { print $4 }' "$node/meminfo") / 4))"
+	echo "private all device drops $(of_device drops)"
+	echo "private all device max_media_used $(of_device max_media_used)"
+	echo "private all user bytes $(word $user/stats bytes)"
+	echo "private all user stored $(word $user/stats private)"
+	echo "$nid" >$user/allocate
+	echo "private all others asked $(grep -c . $user/allocate)"
+	echo "private all others got $(grep -c " $nid\$" $user/allocate || true)"
+	check online
+
+	private-node unplugged >/dev/null
+	echo "private after user stored $(word $user/stats private)"
+	echo "private after user present $(word $user/stats present)"
+	check after
+}
+
+if [ "${1-}" = private ]; then
+	private_node
+	exit
+fi
+
 cd /sys/fs/cgroup
 echo '+memory' >cgroup.subtree_control
 groups='web batch archive cold'

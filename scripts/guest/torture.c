@@ -8,7 +8,8 @@
  * it between cgroups, three levels deep, removes those with compressed memory
  * left in them, reclaims, limits, kills. Disturbers take memory blocks offline
  * and online, swap off and on, switch compressors, compact, shrink, fill zram and
- * discard what is there and reset it at once. Every SECONDS (10, in a long run
+ * discard what is there and reset it at once; on a machine with a private node for
+ * zswap they take that away and give its device less room. Every SECONDS (10, in a long run
  * 30) all of them pause, and every counter must be what the kernel recounts. At
  * the end nothing may be left. KTAP on stdout. With --seconds the last argument
  * is seconds.
@@ -57,6 +58,7 @@ enum op {
 	MADE, MOVED, REMOVED,
 	OFFLINED, NOT_OFFLINED, ONLINED, SWAPPED_OFF, SWAPPED_ON,
 	SWITCHED, COMPACTED, DROPPED, SHRUNK, FULL, ZRAM_RESET,
+	UNPLUGGED, NOT_UNPLUGGED, PLUGGED, MEDIA_CHANGED,
 	NR_OPS
 };
 
@@ -73,6 +75,8 @@ static const char * const op_names[NR_OPS] = {
 	[COMPACTED] = "compactions", [DROPPED] = "drop_caches",
 	[SHRUNK] = "shrinker on", [FULL] = "pool limit 0",
 	[ZRAM_RESET] = "zram resets",
+	[UNPLUGGED] = "private nodes unplugged", [NOT_UNPLUGGED] = "busy",
+	[PLUGGED] = "plugged", [MEDIA_CHANGED] = "changes of their media",
 };
 
 /* All that the processes share. Locked: else it would be swapped out itself. */
@@ -893,10 +897,106 @@ static void run_zram(long unused)
 	until_the_end(have_zram() ? disturb_zram : rest_only, 100);
 }
 
+/* ---- private nodes --------------------------------------------------------------- */
+
+#define PRIVATE_DAX	"/sys/bus/dax/drivers/private_dax/dax*"
+#define PRIVATE_EMUL	"/sys/kernel/debug/private_emul/"
+#define MEDIA_MIB	64
+
+static char private_dax[200];
+static long private_nid;
+
+static const char *of_private_dax(const char *file)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", private_dax, file);
+	return path;
+}
+
+static bool is_plugged(void)
+{
+	char text[16] = "";
+	FILE *file = must_open(of_private_dax("state"));
+	bool plugged = fscanf(file, "%15s", text) == 1 && !strcmp(text, "online");
+
+	fclose(file);
+	return plugged;
+}
+
+static void set_media(const char *knob, long value)
+{
+	char path[128], text[24];
+
+	snprintf(path, sizeof(path), PRIVATE_EMUL "%ld/%s", private_nid, knob);
+	snprintf(text, sizeof(text), "%ld", value);
+	put(path, text);
+	count(MEDIA_CHANGED, 1);
+}
+
+static void plug(void)
+{
+	put(of_private_dax("provider"), "emul");
+	put(of_private_dax("state"), "online");
+	count(PLUGGED, 1);
+	set_media("phys_bytes", MEDIA_MIB << 20);
+}
+
+/* A device that the guest has bound, in a kernel whose zswap stores there. */
+static bool find_private_node(void)
+{
+	glob_t devices;
+	bool found;
+
+	if (access(ZSWAP_PARAM "direct", F_OK) || access(PRIVATE_EMUL, F_OK))
+		return false;
+	found = !glob(PRIVATE_DAX, 0, NULL, &devices);
+	if (found) {
+		snprintf(private_dax, sizeof(private_dax), "%s", devices.gl_pathv[0]);
+		private_nid = number_in(of_private_dax("target_node"));
+		if (!is_plugged())
+			plug();
+	}
+	globfree(&devices);
+	return found;
+}
+
+static void disturb_private(void)
+{
+	int error;
+
+	if (!is_plugged()) {
+		plug();
+	} else if (shared->calm) {
+		set_media("ratio_shift", 0);
+		set_media("phys_bytes", MEDIA_MIB << 20);
+	} else if (chance(30)) {
+		alarm(10);
+		error = try_put(of_private_dax("state"), "unplugged");
+		alarm(0);
+		if (error && error != EBUSY && error != EINTR && error != ENOMEM)
+			die(private_dax, strerror(error), "It can't be unplugged");
+		count(error ? NOT_UNPLUGGED : UNPLUGGED, 1);
+	} else if (chance(50)) {
+		set_media("ratio_shift", below(900));
+	} else {
+		set_media("phys_bytes", (2 + below(MEDIA_MIB)) << 20);
+	}
+}
+
+static void run_private(long unused)
+{
+	struct sigaction action = { .sa_handler = interrupt };
+
+	(void)unused;
+	sigaction(SIGALRM, &action, NULL);
+	until_the_end(*private_dax ? disturb_private : rest_only, 700);
+}
+
 /* ---- the run ---------------------------------------------------------------------- */
 
 static void (* const disturbers[])(long) = {
-	run_pools, run_shrinker, run_compaction, run_swap, run_blocks, run_zram,
+	run_pools, run_shrinker, run_compaction, run_swap, run_blocks, run_zram, run_private,
 };
 
 #define NR_DISTURBERS	((int)(sizeof(disturbers) / sizeof(*disturbers)))
@@ -1214,6 +1314,9 @@ static void set_up(void)
 	put(GROUP "/cgroup.subtree_control", "+memory");
 	find_out_about_turns();
 	find_blocks();
+	/* its memory comes and goes as one */
+	if (find_private_node())
+		printf("# private node: %ld\n", private_nid);
 }
 
 static double parse(int argc, char **argv, long *rest_seconds)

@@ -30,6 +30,7 @@ DIED = 125              # no exit status of the command, or none to be trusted
 SPLAT = re.compile(r'\b(BUG|WARNING|KASAN|UBSAN): |INFO: (possible|suspicious|task \S+ blocked)')
 # The title of a report, which names the functions of both accesses
 RACE = re.compile(r'BUG: KCSAN: (.*)')
+RACE_AT = re.compile(r'\b(?:read|write|assert no accesses)[^\n]* to (0x[0-9a-f]+) of ')
 PANIC = re.compile(r'Kernel panic - not syncing: (.*)')
 # Where a report begins that ends in a panic
 TROUBLE = re.compile(r'\b(BUG|WARNING|KASAN|UBSAN): |Oops|Unable to handle|general protection|'
@@ -67,7 +68,8 @@ class Guest:
     trees: list = field(default_factory=list)       # host folders, over /
     kernel_args: list = field(default_factory=list)
     panic_on_warn: bool = True
-    races: object = None        # on a kernel with KCSAN: only races that match fail
+    # on a kernel with KCSAN: (title, address) -> whether a race is a failure
+    races: object = None
     timeout: int = 600
     show_log: bool = False
     name: str = 'run'           # of the log
@@ -130,6 +132,9 @@ class Guest:
         # any race would be a panic
         if self.panic_on_warn and not self.races:
             append.append('panic_on_warn=1')
+        # what a race is on is found by its address
+        if self.races:
+            append.append('nokaslr')
         if interactive:
             append += ['quiet', 'loglevel=4']
         if self.um:
@@ -255,7 +260,8 @@ class Guest:
         others = []
 
         def drop(report):
-            if self.races.search(report[1]):
+            at = RACE_AT.search(text, report.end())
+            if self.races(report[1], int(at[1], 16) if at else 0):
                 return report[0]
             others.append(report[1])
             return ''

@@ -2,7 +2,7 @@
 /*
  * insns - QEMU plugin: which instructions a guest executes, on which CPU, when
  *
- *	-plugin insns.so,symbols=FILE,out=FILE
+ *	-plugin insns.so,symbols=FILE,out=FILE[,inside=SYMBOL]
  *
  * symbols: what `nm` or System.map has of a kernel that runs without KASLR. The
  * guest marks points of time with a NOP that does nothing else, see MARK() in
@@ -10,6 +10,12 @@
  *
  *	mark CODE COUNT...		executed so far by each CPU
  *	count PHASE CPU COUNT SYMBOL	at the end
+ *	inside CPU CALLS COUNT STRING	with the marks: what the function SYMBOL and all
+ *					that it calls have executed so far, and how much
+ *					of that was repetitions of string instructions
+ *
+ * A repetition (of rep movsb, one byte) counts as an instruction, as it does for
+ * QEMU's clock. What interrupts the function counts, too.
  *
  * A phase lasts from a mark with a code below NR_PHASES to the next one. In phase 0
  * nothing is counted. Marks with higher codes are points of time only.
@@ -96,7 +102,20 @@ static unsigned int phase;
 static uint64_t totals[NR_CPUS];
 static uint64_t *by_symbol;		/* [phase][cpu][symbol] */
 
-static struct qemu_plugin_register *gs_base, *k_gs_base;
+/* A call of the function, from its first block until its caller goes on. */
+struct inside {
+	bool active;
+	size_t caller;
+	uint64_t sp;			/* at the first block */
+	uint64_t calls, count, string;
+};
+
+static const char *inside_name;
+static size_t inside_symbol;		/* 0: none */
+static struct inside inside[NR_CPUS];
+static size_t last_symbol[NR_CPUS];
+
+static struct qemu_plugin_register *gs_base, *k_gs_base, *rsp;
 /* Where per-CPU data is, in ascending order: that of the CPUs */
 static uint64_t bases[NR_CPUS];
 
@@ -112,6 +131,8 @@ static void find_registers(qemu_plugin_id_t id, unsigned int cpu)
 			gs_base = reg[i].handle;
 		else if (!strcmp(reg[i].name, "k_gs_base"))
 			k_gs_base = reg[i].handle;
+		else if (!strcmp(reg[i].name, "rsp"))
+			rsp = reg[i].handle;
 	}
 }
 
@@ -145,12 +166,16 @@ static unsigned int add_base(uint64_t base)
 	for (; cpu && (!bases[cpu - 1] || bases[cpu - 1] > base); cpu--) {
 		bases[cpu] = bases[cpu - 1];
 		totals[cpu] = totals[cpu - 1];
+		inside[cpu] = inside[cpu - 1];
+		last_symbol[cpu] = last_symbol[cpu - 1];
 		for (p = 0; p < NR_PHASES; p++)
 			memcpy(counter(p, cpu, 0), counter(p, cpu - 1, 0),
 			       nr_symbols * sizeof(*by_symbol));
 	}
 	bases[cpu] = base;
 	totals[cpu] = 0;
+	inside[cpu] = (struct inside) {};
+	last_symbol[cpu] = 0;
 	for (p = 0; p < NR_PHASES; p++)
 		memset(counter(p, cpu, 0), 0, nr_symbols * sizeof(*by_symbol));
 	return cpu;
@@ -227,10 +252,38 @@ static size_t find_symbol(uint64_t address)
 	return low - 1;
 }
 
-/* What a translated block counts as: instructions in the lower 16 bits. */
+/* What a translated block counts as: instructions in the lower 14 bits, */
+#define BLOCK_INSNS	0x3fff
+/* whether a function begins with it, whether it is one string instruction, */
+#define BLOCK_BEGINS	0x4000
+#define BLOCK_STRING	0x8000
+/* and the number of its symbol. */
+#define BLOCK_SHIFT	16
+
+static void executed_inside(unsigned int cpu, uint64_t block)
+{
+	struct inside *call = &inside[cpu];
+	size_t symbol = block >> BLOCK_SHIFT;
+
+	if (call->active && symbol == call->caller && read_register(rsp) > call->sp)
+		call->active = false;
+	if (!call->active && symbol == inside_symbol && block & BLOCK_BEGINS) {
+		call->active = true;
+		call->caller = last_symbol[cpu];
+		call->sp = read_register(rsp);
+		call->calls++;
+	}
+	if (call->active) {
+		call->count += block & BLOCK_INSNS;
+		if (block & BLOCK_STRING)
+			call->string += block & BLOCK_INSNS;
+	}
+	last_symbol[cpu] = symbol;
+}
+
 static void executed(unsigned int unused, void *data)
 {
-	uint64_t block = (uintptr_t)data, nr = block & 0xffff;
+	uint64_t block = (uintptr_t)data, nr = block & BLOCK_INSNS;
 	unsigned int cpu;
 
 	(void)unused;
@@ -238,7 +291,9 @@ static void executed(unsigned int unused, void *data)
 		return;
 	cpu = this_cpu();
 	totals[cpu] += nr;
-	*counter(phase, cpu, block >> 16) += nr;
+	*counter(phase, cpu, block >> BLOCK_SHIFT) += nr;
+	if (inside_symbol)
+		executed_inside(cpu, block);
 }
 
 static void marked(unsigned int unused, void *data)
@@ -250,6 +305,10 @@ static void marked(unsigned int unused, void *data)
 	for (int i = 0; i < NR_CPUS; i++)
 		fprintf(out, " %" PRIu64, totals[i]);
 	fprintf(out, "\n");
+	for (int i = 0; inside_symbol && i < NR_CPUS; i++)
+		if (inside[i].calls)
+			fprintf(out, "inside %d %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", i,
+				inside[i].calls, inside[i].count, inside[i].string);
 	if (code < NR_PHASES)
 		phase = code;
 }
@@ -269,15 +328,38 @@ static int code_of_mark(const struct qemu_plugin_insn *insn)
 	return memcmp(bytes, mark, sizeof(mark)) ? -1 : code;
 }
 
+/* rep or repne, then movs, stos, cmps, scas or lods, of any size. */
+static bool is_string(const struct qemu_plugin_insn *insn)
+{
+	unsigned char bytes[15] = {};
+	size_t size = qemu_plugin_insn_size(insn), at = 0;
+	bool rep = false;
+
+	qemu_plugin_insn_data(insn, bytes, size < sizeof(bytes) ? size : sizeof(bytes));
+	for (; at < size; at++) {
+		if (bytes[at] == 0xf3 || bytes[at] == 0xf2)
+			rep = true;
+		else if (bytes[at] != 0x66 && bytes[at] != 0x67 && (bytes[at] & 0xf0) != 0x40)
+			break;
+	}
+	return rep && at < size && ((bytes[at] >= 0xa4 && bytes[at] <= 0xa7) ||
+				    (bytes[at] >= 0xaa && bytes[at] <= 0xaf));
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t symbol = find_symbol(qemu_plugin_tb_vaddr(tb)), nr = qemu_plugin_tb_n_insns(tb);
 	struct qemu_plugin_insn *insn;
+	uintptr_t block = symbol << BLOCK_SHIFT | (nr & BLOCK_INSNS);
 	int code;
 
 	(void)id;
-	qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_R_REGS,
-					     (void *)(uintptr_t)(symbol << 16 | nr));
+	if (symbol && qemu_plugin_tb_vaddr(tb) == symbols[symbol].address)
+		block |= BLOCK_BEGINS;
+	/* under -icount it is translated alone, and executed for each repetition */
+	if (nr == 1 && is_string(qemu_plugin_tb_get_insn(tb, 0)))
+		block |= BLOCK_STRING;
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_R_REGS, (void *)block);
 	/* only programs mark */
 	for (size_t i = 0; !symbol && i < nr; i++) {
 		insn = qemu_plugin_tb_get_insn(tb, i);
@@ -317,7 +399,16 @@ EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *
 			out = fopen(argv[i] + 4, "w");
 			if (!out)
 				perror(argv[i] + 4);
+		} else if (!strncmp(argv[i], "inside=", 7)) {
+			inside_name = strdup(argv[i] + 7);
 		}
+	}
+	for (size_t i = 1; inside_name && i < nr_symbols; i++)
+		if (!strcmp(symbols[i].name, inside_name))
+			inside_symbol = i;
+	if (inside_name && !inside_symbol) {
+		fprintf(stderr, "insns: no function %s in this kernel\n", inside_name);
+		return 1;
 	}
 	if (!out || !nr_symbols)
 		return 1;

@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <linux/limits.h>
 #include <linux/mempolicy.h>
+#include <linux/mman.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,81 +24,61 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "private_node_util.h"
 
-#define PATH_DRIVER	"/sys/bus/dax/drivers/private_dax"
-#define PATH_NODES	"/sys/devices/system/node"
 #define PATH_TEST	"/sys/kernel/debug/private_node_test"
-#define PATH_EMUL	"/sys/kernel/debug/private_emul"
-#define PATH_VERIFY	"/sys/module/private_emul/parameters/verify"
 #define PATH_CGROUP	"/sys/fs/cgroup/private_node_test"
+#define PATH_KSM	"/sys/kernel/mm/ksm"
+#define PATH_THP	"/sys/kernel/mm/transparent_hugepage"
+#define PATH_DAMON	"/sys/kernel/mm/damon/admin/kdamonds"
 
 #define NR_WRITERS	16
 #define NR_ROUNDS	100
-#define MIB		1048576UL
-#define WAIT_SECONDS	20	/* for what takes a moment, on slow emulation */
-#define TIMEOUT		300	/* seconds, also for that */
+#define NR_TUNED	16
+#define TIMEOUT		300	/* seconds, for slow emulation */
 
 /* ---- files ---- */
 
-static int put(const char *path, const char *fmt, ...)
-{
-	char buf[128];
-	va_list args;
-	ssize_t done;
-	int fd, len;
+/* Settings that a test has changed, and what they were. */
+static struct {
+	const char *path;
+	char value[64];
+} tuned[NR_TUNED];
+static int nr_tuned;
 
-	va_start(args, fmt);
-	len = vsnprintf(buf, sizeof(buf), fmt, args);
-	va_end(args);
-	fd = open(path, O_WRONLY | O_TRUNC);
-	if (fd < 0)
-		return -errno;
-	done = write(fd, buf, len);
-	len = done < 0 ? -errno : 0;
-	close(fd);
-	return len;
+/* Set something until the test ends. Return what put() does. */
+static int tune(const char *path, const char *value)
+{
+	char *old = tuned[nr_tuned].value, *begin, *end;
+	int err;
+
+	err = get(path, old, sizeof(tuned->value));
+	if (err < 0)
+		return err;
+	/* Of a list of words, the one that is chosen. */
+	begin = strchr(old, '[');
+	end = begin ? strchr(begin, ']') : NULL;
+	if (end) {
+		*end = '\0';
+		memmove(old, begin + 1, end - begin);
+	}
+	err = put(path, "%s", value);
+	if (!err && nr_tuned < NR_TUNED - 1)
+		tuned[nr_tuned++].path = path;
+	return err;
 }
 
-static int get(const char *path, char *buf, size_t size)
+static void untune(void)
 {
-	ssize_t len = 0, done;
-	int fd = open(path, O_RDONLY);
-
-	if (fd < 0)
-		return -errno;
-	while (len < (ssize_t)size - 1) {
-		done = read(fd, buf + len, size - 1 - len);
-		if (done <= 0)
-			break;
-		len += done;
-	}
-	buf[len] = '\0';
-	close(fd);
-	return len;
-}
-
-/* The number after a word at the beginning of a line; without one, the first. */
-static long number(const char *path, const char *word)
-{
-	static char buf[65536];
-	char *line;
-
-	if (get(path, buf, sizeof(buf)) < 0)
-		return LONG_MIN;
-	if (!word)
-		return strtol(buf, NULL, 10);
-	for (line = buf; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (!strncmp(line, word, strlen(word)))
-			return strtol(line + strlen(word), NULL, 10);
-	}
-	return LONG_MIN;
+	while (nr_tuned--)
+		put(tuned[nr_tuned].path, "%s", tuned[nr_tuned].value);
 }
 
 static long stat_of(const char *word)
@@ -144,88 +125,25 @@ static int drop_pages(long first, long count)
 
 /* ---- the node ---- */
 
-struct pnode {
-	char dev[NAME_MAX + 1];
-	int nid;
-	/* before the test */
-	long lost, wrong;
-};
-
 FIXTURE(private_node) {
 	struct pnode node;
 };
 
-static void path_of(char *path, struct pnode *node, const char *name)
-{
-	snprintf(path, PATH_MAX, "/sys/bus/dax/devices/%s/%s", node->dev, name);
-}
-
-static int set_state(struct pnode *node, const char *state)
+/* How many pages of the node were ever allocated. */
+static long pages_allocated(struct pnode *node)
 {
 	char path[PATH_MAX];
 
-	path_of(path, node, "state");
-	return put(path, "%s", state);
+	snprintf(path, sizeof(path), PATH_NODES "/node%d/numastat", node->nid);
+	return number(path, "numa_hit ") + number(path, "numa_miss ");
 }
 
-static int knob(struct pnode *node, const char *name, long value)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), PATH_EMUL "/%d/%s", node->nid, name);
-	return put(path, "%ld", value);
-}
-
-static long emul(struct pnode *node, const char *name)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), PATH_EMUL "/%d/%s", node->nid, name);
-	return number(path, NULL);
-}
-
-static long attr(struct pnode *node, const char *name)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), PATH_NODES "/node%d/private/%s", node->nid, name);
-	return number(path, NULL);
-}
-
-static bool in_state(struct pnode *node, const char *state)
-{
-	char path[PATH_MAX], buf[32];
-
-	snprintf(path, sizeof(path), PATH_NODES "/node%d/private/state", node->nid);
-	if (get(path, buf, sizeof(buf)) < 0)
-		return false;
-	buf[strcspn(buf, "\n")] = '\0';
-	return !strcmp(buf, state);
-}
-
-/* Evaluates an expression again until it is true. */
-#define wait_for(_cond)							\
-({									\
-	int _tries = WAIT_SECONDS * 20;					\
-									\
-	while (!(_cond) && --_tries)					\
-		usleep(50000);						\
-	_tries > 0;							\
-})
-
-/* Stores begin when the device has said what it has room for. */
-static bool online(struct pnode *node)
-{
-	if (set_state(node, "online"))
-		return false;
-	return wait_for(attr(node, "budget_bytes") > 0);
-}
-
-static bool private_mask_has(int nid)
+/* Whether a node is in the list that a file has. */
+static bool list_has(const char *path, int nid)
 {
 	char buf[256], *p = buf;
 
-	if (get(PATH_NODES "/has_private_memory", buf, sizeof(buf)) < 0)
+	if (get(path, buf, sizeof(buf)) < 0)
 		return false;
 	/* a list such as 1,3-4 */
 	while (*p && *p != '\n') {
@@ -241,20 +159,9 @@ static bool private_mask_has(int nid)
 	return false;
 }
 
-static int find_device(char *name)
+static bool private_mask_has(int nid)
 {
-	DIR *dir = opendir(PATH_DRIVER);
-	struct dirent *entry;
-	int found = 0;
-
-	while (dir && !found && (entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "dax", 3)) {
-			strcpy(name, entry->d_name);
-			found = 1;
-		}
-	if (dir)
-		closedir(dir);
-	return found ? 0 : -ENOENT;
+	return list_has(PATH_NODES "/has_private_memory", nid);
 }
 
 FIXTURE_SETUP(private_node)
@@ -273,10 +180,13 @@ FIXTURE_SETUP(private_node)
 	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
 	path_of(path, &self->node, "provider");
 	ASSERT_EQ(put(path, "emul"), 0);
+	ASSERT_EQ(put(PATH_EMUL_PARAM "/use", "test"), 0);
 	self->node.lost = stat_of("lost");
 	self->node.wrong = stat_of("wrong");
 	ASSERT_EQ(stat_of("present"), 0);
 	ASSERT_TRUE(online(&self->node));
+	self->node.allocated = pages_allocated(&self->node);
+	ASSERT_GE(self->node.allocated, 0);
 }
 
 FIXTURE_TEARDOWN(private_node)
@@ -284,6 +194,23 @@ FIXTURE_TEARDOWN(private_node)
 	put(PATH_TEST "/evacuate", "1");
 	drop_pages(0, 1000000);
 	set_state(&self->node, "unplugged");
+	untune();
+	rmdir(PATH_CGROUP);
+}
+
+/* Names of swap devices, before they are off. */
+static int swap_devices(char names[][64], int max)
+{
+	FILE *file = fopen("/proc/swaps", "r");
+	char line[256];
+	int nr = 0;
+
+	while (file && nr < max && fgets(line, sizeof(line), file))
+		if (sscanf(line, "/%62s ", names[nr] + 1) == 1)
+			names[nr++][0] = '/';
+	if (file)
+		fclose(file);
+	return nr;
 }
 
 /* ---- who gets its memory ---- */
@@ -324,6 +251,12 @@ static bool uses(struct pnode *node, long pages)
 	return wait_for(pages_used(node) == pages);
 }
 
+/* Whether nobody has got a page, or does now, by what way ever. */
+static bool untouched(struct pnode *node)
+{
+	return pages_allocated(node) == node->allocated && uses(node, 0);
+}
+
 TEST_F_TIMEOUT(private_node, kernel_allocations, TIMEOUT)
 {
 	char buf[4096], *line, *name;
@@ -350,7 +283,61 @@ TEST_F_TIMEOUT(private_node, kernel_allocations, TIMEOUT)
 		nr++;
 	}
 	EXPECT_EQ(nr, 12);
-	EXPECT_TRUE(uses(&self->node, 0));
+	EXPECT_TRUE(untouched(&self->node));
+}
+
+/*
+ * Have this process ask for memory of the node, and of node 0. Without another
+ * node it is refused at once.
+ */
+static int ask_for_node(struct pnode *node, int mode)
+{
+	unsigned long mask[16] = { 1 };
+
+	mask[node->nid / 64] |= 1UL << (node->nid % 64);
+	return syscall(SYS_set_mempolicy, mode, mask, 1024) ? -errno : 0;
+}
+
+static void *map_pages(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static int make_cgroup(const char *controller)
+{
+	put("/sys/fs/cgroup/cgroup.subtree_control", "%s", controller);
+	return mkdir(PATH_CGROUP, 0755) ? -errno : 0;
+}
+
+/*
+ * Dirty so many MiB in another process, in the test's cgroup if there is one, the
+ * first to be killed. Return how it ended, as waitpid() does.
+ */
+static int hog(long mib, bool reclaim)
+{
+	pid_t pid = fork();
+	int status = -1;
+	char *addr;
+	long at;
+
+	if (pid) {
+		waitpid(pid, &status, 0);
+		return status;
+	}
+	put("/proc/self/oom_score_adj", "1000");
+	put(PATH_CGROUP "/cgroup.procs", "0");
+	for (at = 0; at < mib; at++) {
+		addr = map_pages(MIB);
+		if (addr == MAP_FAILED)
+			break;
+		madvise(addr, MIB, MADV_MERGEABLE);
+		/* for KSM */
+		memset(addr, at % 8 + 1, MIB);
+		if (reclaim && at % 256 == 255)
+			put(PATH_CGROUP "/memory.reclaim", "32M");
+	}
+	_exit(0);
 }
 
 TEST_F_TIMEOUT(private_node, policies, TIMEOUT)
@@ -386,32 +373,185 @@ TEST_F_TIMEOUT(private_node, policies, TIMEOUT)
 	EXPECT_EQ(syscall(SYS_migrate_pages, 0, 1024, &old, mask), -1);
 	EXPECT_EQ(errno, EINVAL);
 	munmap(addr, MIB);
-	EXPECT_TRUE(uses(&self->node, 0));
+
+	/* Together with another node, that one is meant. */
+	for (i = 0; i < (int)ARRAY_SIZE(modes); i++) {
+		ASSERT_EQ(ask_for_node(&self->node, modes[i]), 0)
+			TH_LOG("mode %d", modes[i]);
+		EXPECT_EQ(hog(8, false), 0);
+	}
+	EXPECT_TRUE(untouched(&self->node));
 }
 
-TEST_F_TIMEOUT(private_node, huge_pages, TIMEOUT)
+TEST_F_TIMEOUT(private_node, cpuset, TIMEOUT)
 {
-	char path[PATH_MAX + NAME_MAX], sizes[PATH_MAX / 2];
-	struct dirent *entry;
-	DIR *dir;
-	int nr = 0;
+	ASSERT_EQ(make_cgroup("+cpuset"), 0);
+	/* Which it is one day, when it has other memory. */
+	ASSERT_EQ(put(PATH_CGROUP "/cpuset.mems", "%d", self->node.nid), 0);
+	EXPECT_FALSE(list_has(PATH_CGROUP "/cpuset.mems.effective", self->node.nid));
+	EXPECT_TRUE(list_has(PATH_CGROUP "/cpuset.mems.effective", 0));
+	EXPECT_EQ(hog(8, false), 0);
+	EXPECT_TRUE(untouched(&self->node));
+}
 
-	snprintf(sizes, sizeof(sizes), PATH_NODES "/node%d/hugepages", self->node.nid);
-	dir = opendir(sizes);
-	if (!dir)
-		SKIP(return, "the node has no huge pages to ask for");
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s/nr_hugepages", sizes,
-			 entry->d_name);
-		put(path, "3");
-		EXPECT_EQ(number(path, NULL), 0) TH_LOG("%s", entry->d_name);
-		nr++;
+#define HUGE_PAGES(_node) PATH_NODES "/node" _node "/hugepages/hugepages-2048kB/nr_hugepages"
+
+TEST_F_TIMEOUT(private_node, hugetlb, TIMEOUT)
+{
+	char path[PATH_MAX];
+
+	if (tune("/proc/sys/vm/nr_hugepages", "0") || number(HUGE_PAGES("0"), NULL))
+		SKIP(return, "no huge pages of 2 MiB");
+	ASSERT_EQ(ask_for_node(&self->node, MPOL_INTERLEAVE), 0);
+	ASSERT_EQ(put("/proc/sys/vm/nr_hugepages", "4"), 0);
+	EXPECT_EQ(number(HUGE_PAGES("0"), NULL),
+		  number("/proc/sys/vm/nr_hugepages", NULL));
+
+	/* It may have no such folder at all. */
+	snprintf(path, sizeof(path), HUGE_PAGES("%d"), self->node.nid);
+	put(path, "4");
+	EXPECT_LE(number(path, NULL), 0);
+	EXPECT_TRUE(untouched(&self->node));
+}
+
+/* Huge pages that are made of small ones, by the task and behind its back. */
+TEST_F_TIMEOUT(private_node, collapse, TIMEOUT)
+{
+	const size_t size = 2 * MIB;
+	char *area, *huge[2];
+	long collapsed;
+	int i;
+
+	if (tune(PATH_THP "/enabled", "madvise"))
+		SKIP(return, "no transparent huge pages");
+	ASSERT_EQ(tune(PATH_THP "/khugepaged/scan_sleep_millisecs", "10"), 0);
+	ASSERT_EQ(tune(PATH_THP "/khugepaged/defrag", "1"), 0);
+	ASSERT_EQ(tune(PATH_THP "/khugepaged/max_ptes_none", "0"), 0);
+	ASSERT_EQ(ask_for_node(&self->node, MPOL_INTERLEAVE), 0);
+
+	area = map_pages(3 * size);
+	ASSERT_NE(area, MAP_FAILED);
+	for (i = 0; i < 2; i++) {
+		huge[i] = (char *)(((unsigned long)area + size - 1) & -size) +
+			  i * size;
+		memset(huge[i], i + 1, size);
 	}
-	closedir(dir);
-	EXPECT_GT(nr, 0);
-	EXPECT_TRUE(uses(&self->node, 0));
+	EXPECT_EQ(madvise(huge[0], size, MADV_COLLAPSE), 0);
+	collapsed = number(PATH_THP "/khugepaged/pages_collapsed", NULL);
+	ASSERT_EQ(madvise(huge[1], size, MADV_HUGEPAGE), 0);
+	EXPECT_TRUE(wait_for(number(PATH_THP "/khugepaged/pages_collapsed", NULL) >
+			     collapsed));
+	EXPECT_TRUE(untouched(&self->node));
+}
+
+TEST_F_TIMEOUT(private_node, ksm, TIMEOUT)
+{
+	const size_t size = 8 * MIB;
+	char *area, across[2] = "0";
+
+	if (tune(PATH_KSM "/run", "2"))
+		SKIP(return, "kernel without KSM");
+	ASSERT_EQ(tune(PATH_KSM "/pages_to_scan", "10000"), 0);
+	ASSERT_EQ(tune(PATH_KSM "/sleep_millisecs", "10"), 0);
+	ASSERT_EQ(tune(PATH_KSM "/merge_across_nodes", "1"), 0);
+	ASSERT_EQ(ask_for_node(&self->node, MPOL_INTERLEAVE), 0);
+
+	for (; *across < '2'; ++*across) {
+		/* It can only be changed while there are none. */
+		ASSERT_EQ(put(PATH_KSM "/run", "2"), 0);
+		ASSERT_EQ(put(PATH_KSM "/merge_across_nodes", across), 0);
+		ASSERT_EQ(put(PATH_KSM "/run", "1"), 0);
+		area = map_pages(size);
+		ASSERT_NE(area, MAP_FAILED);
+		memset(area, 1, size);
+		ASSERT_EQ(madvise(area, size, MADV_MERGEABLE), 0);
+		EXPECT_TRUE(wait_for(number(PATH_KSM "/pages_sharing", NULL) > 1000))
+			TH_LOG("merge_across_nodes %s", across);
+		EXPECT_TRUE(untouched(&self->node));
+		/* And apart again. */
+		memset(area, 2, size);
+		EXPECT_TRUE(untouched(&self->node));
+		munmap(area, size);
+	}
+	EXPECT_EQ(put(PATH_KSM "/run", "2"), 0);
+}
+
+/* The largest part of memory that node 0 has, or one of its parts. */
+static bool find_ram(unsigned long *start, unsigned long *end)
+{
+	unsigned long first, last, size = 0;
+	FILE *file = fopen("/proc/iomem", "r");
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx : System RAM", &first, &last) != 2 ||
+		    !strstr(line, "System RAM\n") || last - first <= size)
+			continue;
+		*start = first;
+		*end = last + 1;
+		size = last - first;
+	}
+	if (file)
+		fclose(file);
+	return size;
+}
+
+#define DAMON_CONTEXT	PATH_DAMON "/0/contexts/0"
+#define DAMON_SCHEME	DAMON_CONTEXT "/schemes/0"
+
+/* Have all memory of node 0 taken for cold, or hot, and migrated to a node. */
+static int damon_start(const char *action, int nid)
+{
+	unsigned long start = 0, end = 0;
+
+	if (!find_ram(&start, &end))
+		return -ENOENT;
+	return put(PATH_DAMON "/nr_kdamonds", "1") ?:
+	       put(PATH_DAMON "/0/contexts/nr_contexts", "1") ?:
+	       put(DAMON_CONTEXT "/operations", "paddr") ?:
+	       put(DAMON_CONTEXT "/monitoring_attrs/intervals/aggr_us", "50000") ?:
+	       put(DAMON_CONTEXT "/targets/nr_targets", "1") ?:
+	       put(DAMON_CONTEXT "/targets/0/regions/nr_regions", "1") ?:
+	       put(DAMON_CONTEXT "/targets/0/regions/0/start", "%lu", start) ?:
+	       put(DAMON_CONTEXT "/targets/0/regions/0/end", "%lu", end) ?:
+	       put(DAMON_CONTEXT "/schemes/nr_schemes", "1") ?:
+	       put(DAMON_SCHEME "/action", "%s", action) ?:
+	       put(DAMON_SCHEME "/target_nid", "%d", nid) ?:
+	       put(DAMON_SCHEME "/access_pattern/sz/max", "%lu", end) ?:
+	       put(DAMON_SCHEME "/access_pattern/nr_accesses/max", "1000000") ?:
+	       put(DAMON_SCHEME "/access_pattern/age/max", "1000000") ?:
+	       put(PATH_DAMON "/0/state", "on");
+}
+
+static long damon_stat(const char *name)
+{
+	char path[PATH_MAX];
+
+	put(PATH_DAMON "/0/state", "update_schemes_stats");
+	snprintf(path, sizeof(path), DAMON_SCHEME "/stats/%s", name);
+	return number(path, NULL);
+}
+
+TEST_F_TIMEOUT(private_node, damon, TIMEOUT)
+{
+	static const char * const actions[] = { "migrate_cold", "migrate_hot" };
+	int i;
+
+	if (access(PATH_DAMON, F_OK))
+		SKIP(return, "kernel without DAMON_SYSFS");
+	for (i = 0; i < (int)ARRAY_SIZE(actions); i++) {
+		if (damon_start(actions[i], self->node.nid)) {
+			EXPECT_TRUE(false) TH_LOG("%s cannot be started", actions[i]);
+		} else {
+			EXPECT_TRUE(wait_for(damon_stat("nr_tried") > 10))
+				TH_LOG("%s", actions[i]);
+			EXPECT_EQ(damon_stat("nr_applied"), 0)
+				TH_LOG("%s", actions[i]);
+		}
+		put(PATH_DAMON "/0/state", "off");
+		put(PATH_DAMON "/nr_kdamonds", "0");
+	}
+	EXPECT_TRUE(untouched(&self->node));
 }
 
 /* All that moves pages by itself, while memory is short. */
@@ -420,55 +560,152 @@ TEST_F_TIMEOUT(private_node, pressure, 600)
 	static const char * const on[][2] = {
 		{ "/sys/kernel/mm/numa/demotion_enabled", "1" },
 		{ "/proc/sys/kernel/numa_balancing", "2" },
-		{ "/sys/kernel/mm/transparent_hugepage/enabled", "always" },
-		{ "/sys/kernel/mm/ksm/run", "1" },
+		{ PATH_THP "/enabled", "always" },
+		{ PATH_KSM "/run", "1" },
 	};
-	char path[PATH_MAX], tasks[32];
-	long mib = number("/proc/meminfo", "MemTotal:") / 1024;
-	int status, i;
-	pid_t pid;
+	long mib = number("/proc/meminfo", "MemAvailable:") / 1024;
+	long scanned = number("/proc/vmstat", "pgscan_kswapd ");
+	char path[PATH_MAX];
+	int i;
 
 	for (i = 0; i < (int)ARRAY_SIZE(on); i++)
-		put(on[i][0], "%s", on[i][1]);
-	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	mkdir(PATH_CGROUP, 0755);
-
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		char *addr;
-		long at;
-
-		snprintf(tasks, sizeof(tasks), "%d", getpid());
-		put(PATH_CGROUP "/cgroup.procs", "%s", tasks);
-		/* Dirty, the same for KSM, and more than there is. */
-		for (at = 0; at < mib + 64; at++) {
-			addr = mmap(NULL, MIB, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			if (addr == MAP_FAILED)
-				break;
-			madvise(addr, MIB, MADV_MERGEABLE);
-			memset(addr, at % 8 + 1, MIB);
-			if (at % 64 == 0)
-				put(PATH_CGROUP "/memory.reclaim", "32M");
-		}
-		_exit(0);
-	}
-	ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	snprintf(path, sizeof(path), PATH_NODES "/node%d/compact", self->node.nid);
-	put(path, "1");
+		tune(on[i][0], on[i][1]);
+	ASSERT_EQ(make_cgroup("+memory"), 0);
+	/* More than there is: it is swapped out, or killed. */
+	hog(mib + 64, true);
+	EXPECT_GT(number("/proc/vmstat", "pgscan_kswapd "), scanned)
+		TH_LOG("memory was not short");
+	put("/proc/sys/vm/compact_memory", "1");
 	snprintf(path, sizeof(path), PATH_NODES "/node%d/reclaim", self->node.nid);
 	put(path, "16M");
+	EXPECT_TRUE(untouched(&self->node));
+}
 
-	EXPECT_TRUE(uses(&self->node, 0));
-	rmdir(PATH_CGROUP);
-	put("/sys/kernel/mm/ksm/run", "0");
-	put("/sys/kernel/mm/numa/demotion_enabled", "0");
-	put("/proc/sys/kernel/numa_balancing", "0");
-	put("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
+TEST_F_TIMEOUT(private_node, oom_of_cgroup, TIMEOUT)
+{
+	long kills = number("/proc/vmstat", "oom_kill ");
+	int status;
+
+	ASSERT_EQ(make_cgroup("+memory"), 0);
+	ASSERT_EQ(put(PATH_CGROUP "/memory.max", "32M"), 0);
+	/* There is none without swap. */
+	put(PATH_CGROUP "/memory.swap.max", "0");
+	ASSERT_EQ(ask_for_node(&self->node, MPOL_INTERLEAVE), 0);
+	status = hog(128, false);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_GT(number("/proc/vmstat", "oom_kill "), kills);
+	EXPECT_TRUE(untouched(&self->node));
+}
+
+/* Nowhere to, but for the node: somebody is killed. */
+TEST_F_TIMEOUT(private_node, oom, 600)
+{
+	long mib = number("/proc/meminfo", "MemAvailable:") / 1024;
+	long kills = number("/proc/vmstat", "oom_kill ");
+	char swaps[4][64];
+	int nr, i, status;
+
+	nr = swap_devices(swaps, ARRAY_SIZE(swaps));
+	for (i = 0; i < nr; i++)
+		EXPECT_EQ(swapoff(swaps[i]), 0) TH_LOG("%s", swaps[i]);
+	status = hog(mib + 64, false);
+	for (i = 0; i < nr; i++)
+		EXPECT_EQ(swapon(swaps[i], 0), 0) TH_LOG("%s", swaps[i]);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_GT(number("/proc/vmstat", "oom_kill "), kills);
+	EXPECT_TRUE(untouched(&self->node));
+}
+
+/* Whether somebody who asks for compaction of the node has it scanned. */
+static bool compaction_scans(struct pnode *node)
+{
+	long before = number("/proc/vmstat", "compact_migrate_scanned ");
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PATH_NODES "/node%d/compact", node->nid);
+	return put(path, "1") ||
+	       number("/proc/vmstat", "compact_migrate_scanned ") != before;
+}
+
+static bool task_exists(const char *name)
+{
+	char path[PATH_MAX], comm[32];
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		if (get(path, comm, sizeof(comm)) < 0)
+			continue;
+		comm[strcspn(comm, "\n")] = '\0';
+		found = !strcmp(comm, name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+TEST_F_TIMEOUT(private_node, daemons, TIMEOUT)
+{
+	char name[32];
+
+	EXPECT_TRUE(task_exists("kswapd0"));
+	snprintf(name, sizeof(name), "kswapd%d", self->node.nid);
+	EXPECT_FALSE(task_exists(name));
+	snprintf(name, sizeof(name), "kcompactd%d", self->node.nid);
+	EXPECT_FALSE(task_exists(name));
+
+	/* Others may have theirs compacted meanwhile: not each time. */
+	ASSERT_EQ(store_pages(0, 2000, 1, 50), 0);
+	EXPECT_TRUE(wait_for(!compaction_scans(&self->node)));
+}
+
+TEST_F_TIMEOUT(private_node, hibernation, TIMEOUT)
+{
+	char buf[64] = "";
+
+	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
+	if (get("/sys/power/disk", buf, sizeof(buf)) < 0)
+		SKIP(return, "kernel without HIBERNATION");
+	if (!strcmp(buf, "[disabled]\n"))
+		SKIP(return, "hibernation is disabled also without the node");
+	ASSERT_TRUE(online(&self->node));
+	ASSERT_GT(get("/sys/power/disk", buf, sizeof(buf)), 0);
+	EXPECT_STREQ(buf, "[disabled]\n");
 }
 
 /* ---- what the machine has ---- */
+
+/* Pages of a file, if only those of what is swapped to. */
+static void fill_page_cache(long mib)
+{
+	static char buf[MIB];
+	char name[1][64];
+	int fd;
+
+	if (!swap_devices(name, 1))
+		return;
+	fd = open(name[0], O_RDONLY);
+	while (fd >= 0 && mib-- && read(fd, buf, MIB) == MIB)
+		;
+	if (fd >= 0)
+		close(fd);
+}
+
+static bool has_symbol(const char *name)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	char line[512], symbol[400];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%*s %*s %399s", symbol) == 1 &&
+			!strcmp(symbol, name);
+	if (file)
+		fclose(file);
+	return found;
+}
 
 TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 {
@@ -484,22 +721,31 @@ TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 		{ "/proc/vmstat", "nr_dirty_background_threshold ", 512 },
 		{ "/proc/sys/vm/min_free_kbytes", NULL, 0 },
 	};
-	long before[ARRAY_SIZE(totals)], after, kib;
+	long before[ARRAY_SIZE(totals)], after, kib, metadata;
 	char path[PATH_MAX], word[32];
 	int i;
 
 	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
 	EXPECT_FALSE(private_mask_has(self->node.nid));
+	/*
+	 * With large watermarks it can be told whether the node's are among those
+	 * that MemAvailable knows: as reserves, and of the page cache, if it is
+	 * larger than twice those.
+	 */
+	ASSERT_EQ(tune("/proc/sys/vm/watermark_scale_factor", "1000"), 0);
+	fill_page_cache(number("/proc/meminfo", "MemTotal:") / 2048);
 	for (i = 0; i < (int)ARRAY_SIZE(totals); i++)
 		before[i] = number(totals[i].file, totals[i].word);
 	ASSERT_TRUE(online(&self->node));
+	/* Struct pages are in other memory: 1/64 of what was added. KASAN's shadow is 1/8. */
+	kib = attr(&self->node, "total_pages") * (getpagesize() / 1024);
+	metadata = kib / 64 + (has_symbol("kasan_report") ? kib / 8 : 0);
 	for (i = 0; i < (int)ARRAY_SIZE(totals); i++) {
 		after = number(totals[i].file, totals[i].word);
 		EXPECT_LE(after, before[i] + totals[i].may_grow)
 			TH_LOG("%s", totals[i].word);
-		/* Struct pages are in other memory: 1/64 of what was added. */
-		EXPECT_GE(after, before[i] - totals[i].may_grow -
-			  attr(&self->node, "total_pages") * 4 / 64 -
+		/* So much and a bit, as for growing. */
+		EXPECT_GE(after, before[i] - totals[i].may_grow - metadata -
 			  (totals[i].may_grow ? 4096 : 0))
 			TH_LOG("%s", totals[i].word);
 	}
@@ -509,7 +755,6 @@ TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 
 	/* The node itself is there, with all that it has. */
 	EXPECT_TRUE(private_mask_has(self->node.nid));
-	kib = attr(&self->node, "total_pages") * (getpagesize() / 1024);
 	snprintf(path, sizeof(path), PATH_NODES "/node%d/meminfo", self->node.nid);
 	snprintf(word, sizeof(word), "Node %d MemTotal:", self->node.nid);
 	EXPECT_EQ(number(path, word), kib);
@@ -529,6 +774,7 @@ TEST_F_TIMEOUT(private_node, round_trip, TIMEOUT)
 		EXPECT_EQ(check_pages(i * 1000, 1000), 0);
 	}
 	EXPECT_EQ(stat_of("private"), 4000);
+	EXPECT_GE(pages_allocated(&self->node), self->node.allocated + 4000);
 	EXPECT_EQ(attr(&self->node, "stored_pages"), 4000);
 	EXPECT_EQ(emul(&self->node, "media_used"), stat_of("bytes"));
 	EXPECT_TRUE(uses(&self->node, 4000));
@@ -727,47 +973,68 @@ TEST_F_TIMEOUT(private_node, poison, TIMEOUT)
 	EXPECT_EQ(set_state(&self->node, "unplugged"), 0);
 }
 
+struct losses {
+	long tried;
+	long drops;
+	long no_room;		/* refused, because the budget was used up */
+};
+
+/* Store some more at new numbers. Return whether enough were lost. */
+static bool lost_enough(struct pnode *node, struct losses *losses)
+{
+	if (store_pages(losses->tried, 50, 1, 90))
+		return false;
+	losses->tried += 50;
+	return emul(node, "drops") >= 100;
+}
+
 /*
  * A device that says it has room, that it has not, and loses what it is given
- * without a word. Return how many pages it has lost.
+ * without a word. What it says is never enough for all pages, and it is asked
+ * whenever there is time to: so store until enough were lost.
  */
-static long overflow(struct __test_metadata *_metadata,
-		     struct pnode *node)
+static struct losses overflow(struct __test_metadata *_metadata,
+			      struct pnode *node)
 {
-	ASSERT_EQ(knob(node, "phys_bytes", MIB), 0);
-	ASSERT_EQ(knob(node, "drop", 1), 0);
-	ASSERT_EQ(knob(node, "under_report_bytes", 64 * MIB), 0);
-	ASSERT_EQ(knob(node, "low_permille", 0), 0);
-	ASSERT_EQ(knob(node, "high_permille", 0), 0);
-	ASSERT_EQ(store_pages(0, 500, 1, 90), 0);
-	EXPECT_GE(emul(node, "drops"), 100);
-	return emul(node, "drops");
+	long no_room = nr_refused(ENOSPC);
+	struct losses losses = {};
+
+	EXPECT_EQ(knob(node, "phys_bytes", MIB), 0);
+	EXPECT_EQ(knob(node, "drop", 1), 0);
+	EXPECT_EQ(knob(node, "under_report_bytes", 64 * MIB), 0);
+	EXPECT_EQ(knob(node, "low_permille", 0), 0);
+	EXPECT_EQ(knob(node, "high_permille", 0), 0);
+	EXPECT_TRUE(wait_for(lost_enough(node, &losses)));
+	losses.drops = emul(node, "drops");
+	losses.no_room = nr_refused(ENOSPC) - no_room;
+	return losses;
 }
 
 TEST_F_TIMEOUT(private_node, drops, TIMEOUT)
 {
-	long drops = overflow(_metadata, &self->node);
+	struct losses losses = overflow(_metadata, &self->node);
 
-	EXPECT_EQ(stat_of("private"), 500);
-	EXPECT_EQ(check_pages(0, 500), -EIO);
-	EXPECT_EQ(stat_of("lost") - self->node.lost, drops);
+	EXPECT_EQ(stat_of("private"), losses.tried - losses.no_room);
+	EXPECT_EQ(check_pages(0, losses.tried), -EIO);
+	EXPECT_EQ(stat_of("lost") - self->node.lost, losses.drops);
 	EXPECT_EQ(stat_of("wrong"), self->node.wrong);
 }
 
 /* Read back at once, what is lost is refused instead. */
 TEST_F_TIMEOUT(private_node, drops_verified, TIMEOUT)
 {
-	long drops, eio;
+	struct losses losses;
+	long eio;
 
 	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
-	ASSERT_EQ(put(PATH_VERIFY, "1"), 0);
+	ASSERT_EQ(put(PATH_EMUL_PARAM "/verify", "1"), 0);
 	EXPECT_TRUE(online(&self->node));
-	ASSERT_EQ(put(PATH_VERIFY, "0"), 0);
+	ASSERT_EQ(put(PATH_EMUL_PARAM "/verify", "0"), 0);
 	eio = nr_refused(EIO);
-	drops = overflow(_metadata, &self->node);
-	EXPECT_EQ(stat_of("private"), 500 - drops);
-	EXPECT_EQ(nr_refused(EIO), eio + drops);
-	EXPECT_EQ(check_pages(0, 500), 0);
+	losses = overflow(_metadata, &self->node);
+	EXPECT_EQ(stat_of("private"), losses.tried - losses.no_room - losses.drops);
+	EXPECT_EQ(nr_refused(EIO), eio + losses.drops);
+	EXPECT_EQ(check_pages(0, losses.tried), 0);
 	EXPECT_EQ(stat_of("lost"), self->node.lost);
 }
 
@@ -919,14 +1186,23 @@ TEST_F_TIMEOUT(private_node, rounds_under_load, 1200)
 
 TEST_F_TIMEOUT(private_node, bad_input, TIMEOUT)
 {
-	char path[PATH_MAX];
+	static const char * const states[] = { "offline", "", "1", "onlin", "online x" };
+	char path[PATH_MAX], old[64], now[64];
+	int i;
 
-	EXPECT_EQ(set_state(&self->node, "offline"), -EINVAL);
+	path_of(path, &self->node, "state");
+	for (i = 0; i < (int)ARRAY_SIZE(states); i++)
+		EXPECT_EQ(put(path, "%s\n", states[i]), -EINVAL)
+			TH_LOG("word %d", i);
 	EXPECT_EQ(set_state(&self->node, "online"), 0);
 	path_of(path, &self->node, "provider");
+	ASSERT_GT(get(path, old, sizeof(old)), 0);
 	EXPECT_EQ(put(path, "emul"), -EBUSY);
+	EXPECT_EQ(put(path, "nonsense"), -EBUSY);
 	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
 	EXPECT_EQ(put(path, "nonsense"), -ENOENT);
+	ASSERT_GT(get(path, now, sizeof(now)), 0);
+	EXPECT_STREQ(old, now);
 	EXPECT_EQ(put(path, "\n"), 0);
 	EXPECT_EQ(set_state(&self->node, "online"), -EINVAL);
 	EXPECT_FALSE(private_mask_has(self->node.nid));
@@ -936,6 +1212,203 @@ TEST_F_TIMEOUT(private_node, bad_input, TIMEOUT)
 	EXPECT_EQ(put(PATH_TEST "/store", "1 2 3 101"), -EINVAL);
 	EXPECT_EQ(knob(&self->node, "ratio_shift", 100000), -EINVAL);
 	EXPECT_EQ(knob(&self->node, "poison_pfn", 1), -ERANGE);
+}
+
+/* Have the emulated device make a node of some memory, without a dax device. */
+static int range_online(unsigned long start, unsigned long size, int nid)
+{
+	return put(PATH_EMUL_PARAM "/range_start", "%#lx", start) ?:
+	       put(PATH_EMUL_PARAM "/range_size", "%#lx", size) ?:
+	       put(PATH_EMUL_PARAM "/range_nid", "%d", nid) ?:
+	       put(PATH_EMUL_PARAM "/online", "1");
+}
+
+static unsigned long hex_number(const char *path)
+{
+	char buf[64];
+
+	return get(path, buf, sizeof(buf)) < 0 ? 0 : strtoul(buf, NULL, 16);
+}
+
+/* The memory blocks of the dax device. */
+static void range_of(struct pnode *node, unsigned long *start, unsigned long *size,
+		     unsigned long *block)
+{
+	unsigned long end;
+	char path[PATH_MAX];
+
+	*block = hex_number("/sys/devices/system/memory/block_size_bytes");
+	path_of(path, node, "resource");
+	*start = hex_number(path);
+	path_of(path, node, "size");
+	end = *start + number(path, NULL);
+	*start = (*start + *block - 1) & -*block;
+	*size = (end & -*block) - *start;
+}
+
+/* The memory of the dax device, while that is unplugged. */
+TEST_F_TIMEOUT(private_node, range, TIMEOUT)
+{
+	unsigned long start, size, block;
+
+	range_of(&self->node, &start, &size, &block);
+	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
+	EXPECT_EQ(range_online(start, size, self->node.nid), 0);
+	EXPECT_EQ(number(PATH_EMUL_PARAM "/online", NULL), 1);
+	EXPECT_EQ(attr(&self->node, "total_pages"), size / getpagesize());
+	EXPECT_TRUE(wait_for(attr(&self->node, "budget_bytes") > 0));
+	EXPECT_EQ(store_pages(0, 1000, 1, 50), 0);
+	EXPECT_EQ(attr(&self->node, "stored_pages"), 1000);
+	EXPECT_EQ(check_pages(0, 1000), 0);
+
+	/* Both at once can't be, and what is there stays. */
+	EXPECT_EQ(set_state(&self->node, "online"), -EBUSY);
+	EXPECT_EQ(range_online(start, block, self->node.nid), 0);
+	EXPECT_EQ(attr(&self->node, "total_pages"), size / getpagesize());
+	EXPECT_EQ(check_pages(0, 1000), 0);
+	EXPECT_EQ(attr(&self->node, "stored_pages"), 1000);
+
+	EXPECT_EQ(put(PATH_EMUL_PARAM "/online", "0"), 0);
+	EXPECT_FALSE(private_mask_has(self->node.nid));
+	EXPECT_EQ(stat_of("private"), 0);
+	EXPECT_EQ(check_pages(0, 1000), 0);
+	EXPECT_TRUE(online(&self->node));
+}
+
+TEST_F_TIMEOUT(private_node, bad_range, TIMEOUT)
+{
+	unsigned long start, size, block, ram = 0, ram_end = 0;
+	const int nid = self->node.nid;
+	int i;
+
+	range_of(&self->node, &start, &size, &block);
+	ASSERT_TRUE(find_ram(&ram, &ram_end));
+	ram = (ram_end & -block) - block;
+	{
+		const struct {
+			const char *what;
+			unsigned long start, size;
+			int nid, err;
+			bool while_online;
+		} bad[] = {
+			{ "node is private", start, size, nid, -EBUSY, true },
+			{ "node has memory", start, size, 0, -EBUSY },
+			{ "node has memory", start, size, 0, -EBUSY, true },
+			{ "no node", start, size, -1, -EINVAL },
+			{ "impossible node", start, size, 1000000, -EINVAL },
+			{ "start is not aligned", start + 4096, size, nid, -EINVAL },
+			{ "size is not aligned", start, size - 4096, nid, -EINVAL },
+			{ "nothing", start, 0, nid, -EINVAL },
+			{ "more than there are addresses", -block, 2 * block, nid,
+				-EINVAL },
+			{ "RAM", ram, block, nid, -EEXIST },
+			{ "RAM and more", ram, start + block - ram, nid, -EEXIST },
+		};
+
+		for (i = 0; i < (int)ARRAY_SIZE(bad); i++) {
+			EXPECT_EQ(set_state(&self->node, bad[i].while_online ?
+					    "online" : "unplugged"), 0);
+			EXPECT_EQ(range_online(bad[i].start, bad[i].size, bad[i].nid),
+				  bad[i].err) TH_LOG("%s", bad[i].what);
+			EXPECT_EQ(number(PATH_EMUL_PARAM "/online", NULL), 0)
+				TH_LOG("%s", bad[i].what);
+			EXPECT_EQ(private_mask_has(nid), bad[i].while_online)
+				TH_LOG("%s", bad[i].what);
+			EXPECT_FALSE(private_mask_has(0));
+			put(PATH_EMUL_PARAM "/online", "0");
+		}
+	}
+	EXPECT_TRUE(online(&self->node));
+	EXPECT_EQ(attr(&self->node, "total_pages"), size / getpagesize());
+	EXPECT_EQ(store_pages(0, 100, 1, 50), 0);
+	EXPECT_EQ(stat_of("private"), 100);
+}
+
+static int set_size(const char *dev, long size)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/dax/devices/%s/size", dev);
+	return put(path, "%ld", size);
+}
+
+/* kmem has a part of the device, and would add it to the node. */
+TEST_F_TIMEOUT(private_node, foreign_memory, TIMEOUT)
+{
+	const char *dev = self->node.dev;
+	char region[PATH_MAX], path[PATH_MAX], other[64];
+	unsigned long start, size, block;
+	long total;
+	int err;
+
+	range_of(&self->node, &start, &size, &block);
+	path_of(region, &self->node, "../dax_region/create");
+	if (access(region, W_OK) || access("/sys/bus/dax/drivers/kmem", F_OK))
+		SKIP(return, "no driver kmem, or the device can't be divided");
+	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
+	ASSERT_EQ(put(PATH_DRIVER "/unbind", "%s", dev), 0);
+	EXPECT_EQ(set_size(dev, size - block), 0);
+	EXPECT_EQ(put(region, "1"), 0);
+	path_of(path, &self->node, "../dax_region/seed");
+	EXPECT_GT(get(path, other, sizeof(other)), 0);
+	other[strcspn(other, "\n")] = '\0';
+	EXPECT_STRNE(other, dev);
+	EXPECT_EQ(set_size(other, block), 0);
+	EXPECT_EQ(put(PATH_DRIVER "/bind", "%s", dev), 0);
+	path_of(path, &self->node, "provider");
+	EXPECT_EQ(put(path, "emul"), 0);
+	EXPECT_TRUE(online(&self->node));
+	total = attr(&self->node, "total_pages");
+	EXPECT_EQ(total, (long)(size - block) / getpagesize());
+
+	err = put("/sys/bus/dax/drivers/kmem/bind", "%s", other);
+	/* Of a private CXL region, kmem does not even get the device. */
+	EXPECT_TRUE(err == -EBUSY || err == -ENODEV) TH_LOG("%d", err);
+	EXPECT_EQ(attr(&self->node, "total_pages"), total);
+	snprintf(path, sizeof(path), PATH_NODES "/node%d/vmstat", self->node.nid);
+	EXPECT_EQ(number(path, "nr_free_pages "), total);
+	EXPECT_FALSE(list_has(PATH_NODES "/has_memory", self->node.nid));
+	EXPECT_EQ(store_pages(0, 100, 1, 50), 0);
+	EXPECT_EQ(check_pages(0, 100), 0);
+	EXPECT_EQ(stat_of("private"), 100);
+
+	/* As it was. */
+	EXPECT_EQ(set_state(&self->node, "unplugged"), 0);
+	EXPECT_EQ(put(PATH_DRIVER "/unbind", "%s", dev), 0);
+	put("/sys/bus/dax/drivers/kmem/unbind", "%s", other);
+	EXPECT_EQ(set_size(other, 0), 0);
+	path_of(path, &self->node, "../dax_region/delete");
+	EXPECT_EQ(put(path, "%s", other), 0);
+	EXPECT_EQ(set_size(dev, size), 0);
+	EXPECT_EQ(put(PATH_DRIVER "/bind", "%s", dev), 0);
+}
+
+static int remove_module(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+TEST_F_TIMEOUT(private_node, module_in_use, TIMEOUT)
+{
+	char path[PATH_MAX];
+
+	if (access("/sys/module/private_emul/refcnt", F_OK))
+		SKIP(return, "private_emul is built in");
+	ASSERT_EQ(store_pages(0, 100, 1, 50), 0);
+	EXPECT_EQ(remove_module("private_emul"), -EWOULDBLOCK);
+	EXPECT_EQ(check_pages(0, 100), 0);
+	EXPECT_EQ(stat_of("private"), 100);
+	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
+	/* It is still what the device is to have. */
+	EXPECT_EQ(remove_module("private_emul"), -EWOULDBLOCK);
+	EXPECT_TRUE(online(&self->node));
+
+	/* Last: it is not there any more, for the other tests. */
+	path_of(path, &self->node, "provider");
+	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
+	ASSERT_EQ(put(path, "\n"), 0);
+	EXPECT_EQ(remove_module("private_emul"), 0);
+	EXPECT_EQ(put(path, "emul"), -ENOENT);
 }
 
 TEST_HARNESS_MAIN
