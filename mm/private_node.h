@@ -4,6 +4,7 @@
 
 #include <linux/private_node.h>
 
+#ifdef CONFIG_PRIVATE_NODE
 /* For memory tiering, which chooses the node. */
 struct page *private_node_store(int nid, struct page *src, unsigned long cookie,
 				unsigned int *bytes);
@@ -15,5 +16,6 @@ int mt_private_evacuate(enum mt_private_use use, struct page *page,
 			unsigned long cookie);
 unsigned long mt_private_shrink(enum mt_private_use use, int nid,
 				unsigned long nr);
+#endif /* CONFIG_PRIVATE_NODE */
 
 #endif /* _MM_PRIVATE_NODE_H */

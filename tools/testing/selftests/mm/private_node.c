@@ -572,7 +572,7 @@ TEST_F_TIMEOUT(private_node, pressure, 600)
 		tune(on[i][0], on[i][1]);
 	ASSERT_EQ(make_cgroup("+memory"), 0);
 	/* More than there is: it is swapped out, or killed. */
-	hog(mib + 64, true);
+	hog(mib + 256, true);
 	EXPECT_GT(number("/proc/vmstat", "pgscan_kswapd "), scanned)
 		TH_LOG("memory was not short");
 	put("/proc/sys/vm/compact_memory", "1");
