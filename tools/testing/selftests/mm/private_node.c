@@ -75,6 +75,16 @@ static int tune(const char *path, const char *value)
 	return err;
 }
 
+/* Set some, up to a NULL. Return what put() does for the first that can't be. */
+static int tune_all(const char * const settings[][2])
+{
+	int err = 0;
+
+	for (; !err && (*settings)[0]; settings++)
+		err = tune((*settings)[0], (*settings)[1]);
+	return err;
+}
+
 static void untune(void)
 {
 	while (nr_tuned--)
@@ -166,21 +176,14 @@ static bool private_mask_has(int nid)
 
 FIXTURE_SETUP(private_node)
 {
-	char path[PATH_MAX];
+	const char *none = find_node(&self->node);
 
+	if (none)
+		SKIP(return, "%s", none);
 	if (access(PATH_TEST, F_OK))
 		SKIP(return, "kernel without PRIVATE_NODE_TEST, or no debugfs");
-	if (access(PATH_EMUL, F_OK))
-		SKIP(return, "no emulated device: DEV_DAX_PRIVATE_EMUL");
-	if (find_device(self->node.dev))
-		SKIP(return, "no dax device is bound to private_dax");
-	path_of(path, &self->node, "target_node");
-	self->node.nid = number(path, NULL);
 
-	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
-	path_of(path, &self->node, "provider");
-	ASSERT_EQ(put(path, "emul"), 0);
-	ASSERT_EQ(put(PATH_EMUL_PARAM "/use", "test"), 0);
+	ASSERT_EQ(take_node(&self->node, "test"), 0);
 	self->node.lost = stat_of("lost");
 	self->node.wrong = stat_of("wrong");
 	ASSERT_EQ(stat_of("present"), 0);
@@ -417,16 +420,21 @@ TEST_F_TIMEOUT(private_node, hugetlb, TIMEOUT)
 /* Huge pages that are made of small ones, by the task and behind its back. */
 TEST_F_TIMEOUT(private_node, collapse, TIMEOUT)
 {
+	static const char * const settings[][2] = {
+		{ PATH_THP "/enabled", "madvise" },
+		{ PATH_THP "/khugepaged/scan_sleep_millisecs", "10" },
+		{ PATH_THP "/khugepaged/defrag", "1" },
+		{ PATH_THP "/khugepaged/max_ptes_none", "0" },
+		{ NULL },
+	};
 	const size_t size = 2 * MIB;
 	char *area, *huge[2];
 	long collapsed;
 	int i;
 
-	if (tune(PATH_THP "/enabled", "madvise"))
+	if (access(PATH_THP, F_OK))
 		SKIP(return, "no transparent huge pages");
-	ASSERT_EQ(tune(PATH_THP "/khugepaged/scan_sleep_millisecs", "10"), 0);
-	ASSERT_EQ(tune(PATH_THP "/khugepaged/defrag", "1"), 0);
-	ASSERT_EQ(tune(PATH_THP "/khugepaged/max_ptes_none", "0"), 0);
+	ASSERT_EQ(tune_all(settings), 0);
 	ASSERT_EQ(ask_for_node(&self->node, MPOL_INTERLEAVE), 0);
 
 	area = map_pages(3 * size);
@@ -446,14 +454,19 @@ TEST_F_TIMEOUT(private_node, collapse, TIMEOUT)
 
 TEST_F_TIMEOUT(private_node, ksm, TIMEOUT)
 {
+	static const char * const settings[][2] = {
+		{ PATH_KSM "/run", "2" },
+		{ PATH_KSM "/pages_to_scan", "10000" },
+		{ PATH_KSM "/sleep_millisecs", "10" },
+		{ PATH_KSM "/merge_across_nodes", "1" },
+		{ NULL },
+	};
 	const size_t size = 8 * MIB;
 	char *area, across[2] = "0";
 
-	if (tune(PATH_KSM "/run", "2"))
+	if (access(PATH_KSM, F_OK))
 		SKIP(return, "kernel without KSM");
-	ASSERT_EQ(tune(PATH_KSM "/pages_to_scan", "10000"), 0);
-	ASSERT_EQ(tune(PATH_KSM "/sleep_millisecs", "10"), 0);
-	ASSERT_EQ(tune(PATH_KSM "/merge_across_nodes", "1"), 0);
+	ASSERT_EQ(tune_all(settings), 0);
 	ASSERT_EQ(ask_for_node(&self->node, MPOL_INTERLEAVE), 0);
 
 	for (; *across < '2'; ++*across) {

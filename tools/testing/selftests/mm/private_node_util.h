@@ -158,20 +158,39 @@ static inline bool online(struct pnode *node)
 	return wait_for(attr(node, "budget_bytes") > 0);
 }
 
-static inline int find_device(char *name)
+/* Return why there is no node that can be tested, or NULL. */
+static inline const char *find_node(struct pnode *node)
 {
-	DIR *dir = opendir(PATH_DRIVER);
 	struct dirent *entry;
-	int found = 0;
+	char path[PATH_MAX];
+	bool found = false;
+	DIR *dir;
 
-	while (dir && !found && (entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "dax", 3)) {
-			strcpy(name, entry->d_name);
-			found = 1;
-		}
+	if (access(PATH_EMUL, F_OK))
+		return "no emulated device: DEV_DAX_PRIVATE_EMUL, or no debugfs";
+	dir = opendir(PATH_DRIVER);
+	while (dir && !found && (entry = readdir(dir))) {
+		found = !strncmp(entry->d_name, "dax", 3);
+		if (found)
+			strcpy(node->dev, entry->d_name);
+	}
 	if (dir)
 		closedir(dir);
-	return found ? 0 : -ENOENT;
+	if (!found)
+		return "no dax device is bound to private_dax";
+	path_of(path, node, "target_node");
+	node->nid = number(path, NULL);
+	return NULL;
+}
+
+/* Whoever had the node loses it: it is empty, and for @use. */
+static inline int take_node(struct pnode *node, const char *use)
+{
+	char path[PATH_MAX];
+
+	path_of(path, node, "provider");
+	return set_state(node, "unplugged") ?: put(path, "emul") ?:
+	       put(PATH_EMUL_PARAM "/use", "%s", use);
 }
 
 #endif /* __PRIVATE_NODE_UTIL_H */

@@ -325,24 +325,17 @@ static int own_number(const char *name, int otherwise)
 
 FIXTURE_SETUP(zswap_direct)
 {
-	char path[PATH_MAX], *cgroup = PATH_CGROUP;
+	const char *none = find_node(&self->node), *cgroup = PATH_CGROUP;
 
 	page_size = getpagesize();
+	if (none)
+		SKIP(return, "%s", none);
 	if (access(PATH_ZSWAP "/direct", F_OK))
 		SKIP(return, "kernel without ZSWAP_DIRECT");
-	if (access(PATH_EMUL, F_OK))
-		SKIP(return, "no emulated device: DEV_DAX_PRIVATE_EMUL, or no debugfs");
-	if (find_device(self->node.dev))
-		SKIP(return, "no dax device is bound to private_dax");
 	if (number("/proc/swaps", "/") == LONG_MIN)
 		SKIP(return, "no swap device is on");
-	path_of(path, &self->node, "target_node");
-	self->node.nid = number(path, NULL);
 
-	ASSERT_EQ(set_state(&self->node, "unplugged"), 0);
-	path_of(path, &self->node, "provider");
-	ASSERT_EQ(put(path, "emul"), 0);
-	ASSERT_EQ(put(PATH_EMUL_PARAM "/use", "zswap"), 0);
+	ASSERT_EQ(take_node(&self->node, "zswap"), 0);
 	ASSERT_TRUE(online(&self->node));
 	ASSERT_EQ(put(PATH_ZSWAP "/direct", "Y"), 0);
 
@@ -466,7 +459,7 @@ TEST_F_TIMEOUT(zswap_direct, pool_limit, TIMEOUT)
 /* A page that goes to the node is charged as what it takes up there. */
 TEST_F_TIMEOUT(zswap_direct, charge, TIMEOUT)
 {
-	long before, after, bytes;
+	long start = cgroup_value("memory.current"), before, after, bytes;
 
 	ASSERT_EQ(make_area(&self->area, 2000, 1, 30), 0);
 	fill(&self->area);
@@ -483,6 +476,8 @@ TEST_F_TIMEOUT(zswap_direct, charge, TIMEOUT)
 		  cgroup_stat(PATH_CGROUP, "zswap"));
 	drop(&self->area);
 	EXPECT_TRUE(wait_for(cgroup_value("memory.zswap.current") == 0));
+	EXPECT_TRUE(wait_for(labs(cgroup_value("memory.current") - start) <
+			     128 * page_size));
 	EXPECT_COUNTERS(&self->node);
 }
 
@@ -813,22 +808,37 @@ TEST_F_TIMEOUT(zswap_direct, unplug_pool_full, TIMEOUT)
 	EXPECT_EQ(check(&self->area, NULL), 0);
 }
 
-/* Nor is there any room in the cgroup: then the node stays, and all that is on it. */
+/*
+ * Nor is there any room in the cgroup: then the node stays, and all that is on it,
+ * and nobody who is in the cgroup is killed to make room.
+ */
 TEST_F_TIMEOUT(zswap_direct, unplug_no_room, TIMEOUT)
 {
-	char percent[16];
+	char percent[16], current[32];
+	int status;
+	pid_t pid;
 
 	ASSERT_EQ(put(PATH_CGROUPS "/cgroup.procs", "0"), 0);
 	ASSERT_EQ(set_cgroup("memory.zswap.writeback", "0"), 0);
 	ASSERT_EQ(put(PATH_CGROUP "/cgroup.procs", "0"), 0);
 	STORE(1000, 1, 30);
+	pid = fork();
+	if (!pid) {
+		while (true)
+			pause();
+	}
 	ASSERT_EQ(put(PATH_CGROUPS "/cgroup.procs", "0"), 0);
 	ASSERT_GT(get(PATH_ZSWAP "/max_pool_percent", percent, sizeof(percent)), 0);
 	ASSERT_EQ(put(PATH_ZSWAP "/max_pool_percent", "0"), 0);
-	/* Less than it has: nothing can be charged to it any more. */
-	set_cgroup("memory.max", "64K");
+	/* What it has, and nothing can be reclaimed: no page more. */
+	snprintf(current, sizeof(current), "%ld", cgroup_value("memory.current"));
+	ASSERT_EQ(set_cgroup("memory.max", current), 0);
 	EXPECT_EQ(set_state(&self->node, "unplugged"), -EBUSY);
 	EXPECT_GT(debug("direct_pages"), 0);
+	EXPECT_EQ(waitpid(pid, &status, WNOHANG), 0);
+	EXPECT_EQ(number(PATH_CGROUP "/memory.events", "oom_kill "), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
 	ASSERT_EQ(set_cgroup("memory.max", "max"), 0);
 	put(PATH_ZSWAP "/max_pool_percent", "%s", percent);
 	EXPECT_COUNTERS(&self->node);
@@ -913,8 +923,10 @@ TEST_F_TIMEOUT(zswap_direct, fork_and_free, TIMEOUT)
 	ASSERT_EQ(swap_out(&self->area), 1000);
 	EXPECT_EQ(madvise(self->area.at, 500 * page_size, MADV_DONTNEED), 0);
 	EXPECT_EQ(debug("direct_pages"), 500);
+	/* Lazily, of what is in RAM; of what is swapped out, at once. */
+	EXPECT_EQ(madvise(self->area.at + 500 * page_size, 250 * page_size, MADV_FREE), 0);
+	EXPECT_EQ(debug("direct_pages"), 250);
 	EXPECT_COUNTERS(&self->node);
-	self->area.nr = 0;
 }
 
 TEST_F_TIMEOUT(zswap_direct, shmem, TIMEOUT)
