@@ -2,7 +2,9 @@
 # The guest's part of `ztier demo`: swaps a workload out and prints what the
 # kernel says about it, one value per line: WHEN GROUP PLACE COUNTER VALUE. The
 # host makes the table. As "demo.sh private" it stores pages on a private node
-# instead, and the lines are: private KIND PLACE COUNTER VALUE.
+# instead, and the lines are: private KIND PLACE COUNTER VALUE. As "demo.sh direct"
+# it swaps one workload out to zswap in RAM and to zswap on the node: direct WAY
+# PLACE COUNTER VALUE.
 
 # shellcheck disable=SC3045 # busybox has read -t
 set -eu
@@ -103,10 +105,72 @@ private_node()
 	check after
 }
 
-if [ "${1-}" = private ]; then
+# swap_with WAY: the workload, of which zswap holds all pages for a while
+swap_with()
+{
+	mkdir /sys/fs/cgroup/web
+	(
+		echo 0 >/sys/fs/cgroup/web/cgroup.procs
+		exec workload web 0 16 100 measure
+	) </tmp/go >/tmp/said 3>&- &
+	while read -r -t 300 _ name value <&4; do
+		case $name in
+		ready)
+			for stat in zswap zswapped; do
+				awk -v at="direct $1" -v stat="$stat" '$1 == stat {
+					for (i = 2; i <= NF; i++) {
+						split($i, pair, "=")
+						print at, substr(pair[1], 2), stat, pair[2]
+					}
+				}' /sys/fs/cgroup/web/memory.numa_stat
+			done
+			media=$(of_device media_used) pages=$(cat $zswap/direct_pages)
+			echo "direct $1 zswap ram $(cat $zswap/pool_total_size)"
+			echo "direct $1 zswap pages $(cat $zswap/stored_pages)"
+			echo "direct $1 zswap direct $pages"
+			echo "direct $1 device media_used $media"
+			exec 3>&- ;;
+		*)
+			echo "direct $1 workload $name $value"
+			[ "$name" != wrong ] || break ;;
+		esac
+	done
+	wait
+	rmdir /sys/fs/cgroup/web
+	echo "direct $1 zswap left $(cat $zswap/stored_pages)"
+	exec 3<>/tmp/go
+}
+
+direct()
+{
+	zswap=/sys/kernel/debug/zswap
+	echo '+memory' >/sys/fs/cgroup/cgroup.subtree_control
+	mkfifo /tmp/go /tmp/said
+	exec 3<>/tmp/go 4<>/tmp/said
+	private-node online >/dev/null
+	nid=$(cat /sys/devices/system/node/has_private_memory)
+	node=/sys/devices/system/node/node$nid emul=/sys/kernel/debug/private_emul/$nid
+	wait_for_rest
+	echo "direct all node nid $nid"
+
+	echo N >/sys/module/zswap/parameters/direct
+	swap_with software
+	echo Y >/sys/module/zswap/parameters/direct
+	swap_with direct
+	# What the CPU does in place of a device is not its work: that takes pages
+	# for as large as they were, without looking.
+	echo $((media / pages)) >"$emul/fixed_bytes"
+	swap_with cost
+}
+
+case ${1-} in
+private)
 	private_node
-	exit
-fi
+	exit ;;
+direct)
+	direct
+	exit ;;
+esac
 
 cd /sys/fs/cgroup
 echo '+memory' >cgroup.subtree_control

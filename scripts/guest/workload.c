@@ -2,21 +2,27 @@
 /*
  * workload - memory of a known content on a known node
  *
- *	workload NAME NODE MIB TEXT [pageout]
+ *	workload NAME NODE MIB TEXT [pageout|measure]
  *
  * Fills MIB mebibytes on node NODE: TEXT percent of the pages with words, which
  * compress as prose does, the rest with noise. Says "NAME ready" and waits for
  * the end of stdin; meanwhile somebody reclaims it, unless it did so itself
  * (pageout). Then checks every byte and says "NAME wrong N", N pages.
+ *
+ * With measure it swaps out itself, too, and says what that took of the CPU, and
+ * to take all pages in again: "NAME out N" and "NAME in N", N nanoseconds, which
+ * are instructions under -icount shift=0.
  */
 #define _GNU_SOURCE
 #include <err.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "random.h"
@@ -57,16 +63,27 @@ static void make_page(char *page, size_t number, unsigned int text)
 	}
 }
 
+static long cpu_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
 int main(int argc, char **argv)
 {
 	static char expected[PAGE];
 	size_t pages, i, wrong = 0;
 	unsigned long nodes;
+	bool measure;
+	long begin;
 	char *area;
 	int text;
 
 	if (argc < 5)
-		errx(2, "usage: workload NAME NODE MIB TEXT [pageout]");
+		errx(2, "usage: workload NAME NODE MIB TEXT [pageout|measure]");
+	measure = argc > 5 && !strcmp(argv[5], "measure");
 	nodes = 1ul << atoi(argv[2]);
 	pages = (size_t)atoi(argv[3]) << 8;
 	text = atoi(argv[4]);
@@ -80,12 +97,21 @@ int main(int argc, char **argv)
 	for (i = 0; i < pages; i++)
 		make_page(area + i * PAGE, i, text);
 
+	begin = cpu_time();
 	if (argc > 5 && madvise(area, pages * PAGE, MADV_PAGEOUT))
 		err(1, "MADV_PAGEOUT");
+	if (measure)
+		printf("%s out %ld\n", argv[1], cpu_time() - begin);
 	printf("%s ready\n", argv[1]);
 	fflush(stdout);
 	while (read(STDIN_FILENO, expected, sizeof(expected)) > 0)
 		;
+
+	begin = cpu_time();
+	for (i = 0; i < pages; i++)
+		*(volatile char *)(area + i * PAGE);
+	if (measure)
+		printf("%s in %ld\n", argv[1], cpu_time() - begin);
 
 	for (i = 0; i < pages; i++) {
 		make_page(expected, i, text);
