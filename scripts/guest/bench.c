@@ -504,6 +504,21 @@ static void usemem_round(void)
 	printf("round %ld\n", (long)(opt.passes * opt.procs * (len / PAGE)));
 }
 
+/* Pages that are never swapped: what the page allocator takes. */
+static void fault_round(void)
+{
+	size_t len = bytes(), page;
+	char *data = map_aligned(len);
+
+	settle();
+	MARK(CALL);
+	for (page = 0; page < len / PAGE; page++)
+		data[page * PAGE] = 1;
+	munmap(data, len);
+	MARK(IDLE);
+	printf("round %zu\n", len / PAGE);
+}
+
 static void read_round(void)
 {
 	const int reads = 100;
@@ -575,6 +590,7 @@ static const struct work {
 	{ "slab", slab_round, false },
 	{ "steady", steady_round, false },
 	{ "usemem", usemem_round, false },
+	{ "fault", fault_round, false },
 	{ "read", read_round, false },
 	{ "command", command_round, false },
 };
