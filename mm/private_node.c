@@ -46,6 +46,8 @@ MODULE_PARM_DESC(refresh_ms, "Milliseconds between two questions to a device");
 #define PN_SHRINK_PAGES	64UL
 /* How often to try pages that cannot be evacuated, as long as others can. */
 #define PN_EVACUATE_ROUNDS	3
+/* Each page for which there is no memory has had somebody try hard to find some. */
+#define PN_EVACUATE_NO_MEMORY	16
 #define PN_MAX_RANGES	8
 
 struct pn_range {
@@ -571,17 +573,22 @@ static void pn_thaw(struct private_node *pn)
 	atomic_dec(&pn->frozen);
 }
 
-/* Return the number of pages that have gone, or -EINTR. */
+/*
+ * Return the number of pages that have gone, or -EINTR. Those after the last for
+ * which there was no memory count as not left.
+ */
 static long pn_evacuate_round(struct private_node *pn, struct pn_range *range,
 			      unsigned long start, unsigned long end,
 			      unsigned long *left)
 {
+	unsigned int no_memory = 0;
 	unsigned long bit;
 	long gone = 0;
 
 	*left = 0;
-	for (bit = start; bit < end; bit++) {
+	for (bit = start; bit < end && no_memory < PN_EVACUATE_NO_MEMORY; bit++) {
 		struct page *page;
+		int err;
 
 		bit = find_next_bit(range->live, end, bit);
 		if (bit == end)
@@ -591,12 +598,14 @@ static long pn_evacuate_round(struct private_node *pn, struct pn_range *range,
 		cond_resched();
 
 		page = pfn_to_page(range->start_pfn + bit);
-		mt_private_evacuate(pn->desc.use, page,
-				    READ_ONCE(page_private(page)));
-		if (test_bit(bit, range->live))
-			(*left)++;
-		else
+		err = mt_private_evacuate(pn->desc.use, page,
+					  READ_ONCE(page_private(page)));
+		if (!test_bit(bit, range->live)) {
 			gone++;
+			continue;
+		}
+		(*left)++;
+		no_memory += err == -ENOMEM;
 	}
 	return gone;
 }
@@ -625,7 +634,8 @@ static int pn_evacuate(struct private_node *pn, struct pn_range *range,
 		if (!gone)
 			break;
 	}
-	pr_info("node %d: %lu pages can't be evacuated\n", pn->desc.nid, left);
+	pr_info("node %d: %lu pages or more can't be evacuated\n", pn->desc.nid,
+		left);
 	return -EBUSY;
 }
 
