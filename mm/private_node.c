@@ -200,7 +200,10 @@ static void pn_update_average(struct private_node *pn)
 				    (u64)PAGE_SIZE - 1);
 }
 
-/* Who stores wants to know sooner or later how much room is left. */
+/*
+ * Who stores wants to know sooner or later how much room is left. Called after
+ * what has changed it, as a question that is pending may be asked at once.
+ */
 static void pn_refresh_later(struct private_node *pn)
 {
 	if (!delayed_work_pending(&pn->refresh))
@@ -358,8 +361,10 @@ static void pn_poison(struct page *page)
 		num_poisoned_pages_inc(page_to_pfn(page));
 }
 
-static void pn_free_page(struct page *page)
+static void pn_free_page(struct private_node *pn, struct page *page)
 {
+	/* While there still is a page, there is @pn. */
+	pn_refresh_later(pn);
 	set_page_private(page, 0);
 	/* With PG_hwpoison it goes nowhere. */
 	__free_page(page);
@@ -374,7 +379,7 @@ static void pn_release(struct private_node *pn, struct page *page)
 	/* A device that compresses takes this as "free". */
 	if (!PageHWPoison(page))
 		clear_highpage(page);
-	pn_free_page(page);
+	pn_free_page(pn, page);
 }
 
 /**
@@ -387,7 +392,7 @@ static void pn_release(struct private_node *pn, struct page *page)
 void private_node_release_done(struct private_node *pn, struct page *page)
 {
 	WARN_ON_ONCE(page_private_node(page) != pn);
-	pn_free_page(page);
+	pn_free_page(pn, page);
 }
 EXPORT_SYMBOL_GPL(private_node_release_done);
 
@@ -463,14 +468,14 @@ static struct page *pn_store(struct private_node *pn, struct page *src,
 	ret = ops->admit ? ops->admit(pn, page) : 0;
 	if (ret) {
 		pn_settle(pn, 0);
-		pn_free_page(page);
+		pn_free_page(pn, page);
 		return ERR_PTR(ret);
 	}
 
-	pn_refresh_later(pn);
 	set_page_private(page, cookie);
 	pn_mark_live(pn, page);
 	ret = pn_write(pn, page, src);
+	pn_refresh_later(pn);
 	if (ret == -EOPNOTSUPP) {
 		*bytes = pn_average(pn);
 		pn_settle(pn, pn->desc.worst_case);

@@ -803,7 +803,25 @@ TEST_F_TIMEOUT(private_node, round_trip, TIMEOUT)
 	EXPECT_EQ(attr(&self->node, "stored_pages"), 0);
 	EXPECT_EQ(emul(&self->node, "media_used"), 0);
 	EXPECT_TRUE(uses(&self->node, 0));
+	EXPECT_TRUE(wait_for(attr(&self->node, "media_used") == 0));
 	EXPECT_EQ(stat_of("wrong"), self->node.wrong);
+}
+
+/* What the device is asked while pages are stored is not the last word. */
+TEST_F_TIMEOUT(private_node, last_answer, TIMEOUT)
+{
+	int i;
+
+	ASSERT_EQ(tune("/sys/module/private_node/parameters/refresh_ms", "4"), 0);
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(store_pages(i * 10, 10, i, 50), 0);
+		ASSERT_TRUE(wait_for(attr(&self->node, "media_used") == stat_of("bytes")));
+	}
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(drop_pages(i * 10, 10), 0);
+		ASSERT_TRUE(wait_for(attr(&self->node, "media_used") == stat_of("bytes")));
+	}
+	EXPECT_EQ(attr(&self->node, "media_used"), 0);
 }
 
 /* A device that does not tell what a page takes up. */

@@ -815,6 +815,7 @@ TEST_F_TIMEOUT(zswap_direct, unplug_pool_full, TIMEOUT)
 TEST_F_TIMEOUT(zswap_direct, unplug_no_room, TIMEOUT)
 {
 	char percent[16], current[32];
+	long tries;
 	int status;
 	pid_t pid;
 
@@ -833,8 +834,13 @@ TEST_F_TIMEOUT(zswap_direct, unplug_no_room, TIMEOUT)
 	/* What it has, and nothing can be reclaimed: no page more. */
 	snprintf(current, sizeof(current), "%ld", cgroup_value("memory.current"));
 	ASSERT_EQ(set_cgroup("memory.max", current), 0);
+	tries = number(PATH_CGROUP "/memory.events", "max ");
 	EXPECT_EQ(set_state(&self->node, "unplugged"), -EBUSY);
 	EXPECT_GT(debug("direct_pages"), 0);
+	/* It was found out with a few pages, reclaiming for each of them. */
+	tries = number(PATH_CGROUP "/memory.events", "max ") - tries;
+	EXPECT_GT(tries, 0);
+	EXPECT_LT(tries, 5000);
 	EXPECT_EQ(waitpid(pid, &status, WNOHANG), 0);
 	EXPECT_EQ(number(PATH_CGROUP "/memory.events", "oom_kill "), 0);
 	kill(pid, SIGKILL);
