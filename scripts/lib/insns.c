@@ -2,13 +2,17 @@
 /*
  * insns - QEMU plugin: which instructions a guest executes, on which CPU, when
  *
- *	-plugin insns.so,symbols=FILE,out=FILE[,inside=SYMBOL]
+ *	-plugin insns.so,symbols=FILE,out=FILE[,inside=SYMBOL][,apart=PREFIX+PREFIX...]
  *
  * symbols: what `nm` or System.map has of a kernel that runs without KASLR. The
  * guest marks points of time with a NOP that does nothing else, see MARK() in
  * scripts/guest/measure.h. Writes to out, one record a line:
  *
  *	mark CODE COUNT...		executed so far by each CPU
+ *	string COUNT...			with the marks: how much of that was repetitions of
+ *					string instructions
+ *	apart COUNT...			with the marks: how much of the rest was in functions
+ *					whose names begin with one of the prefixes
  *	count PHASE CPU COUNT SYMBOL	at the end
  *	inside CPU CALLS COUNT STRING	with the marks: what the function SYMBOL and all
  *					that it calls have executed so far, and how much
@@ -91,6 +95,7 @@ EXPORTED int qemu_plugin_version = 3;
 struct symbol {
 	uint64_t address;
 	char *name;
+	bool apart;
 };
 
 /* The first is of all that is not kernel text: userspace, early boot. */
@@ -99,7 +104,9 @@ static size_t nr_symbols;
 
 static FILE *out;
 static unsigned int phase;
-static uint64_t totals[NR_CPUS];
+static struct totals {
+	uint64_t all, string, apart;
+} totals[NR_CPUS];
 static uint64_t *by_symbol;		/* [phase][cpu][symbol] */
 
 /* A call of the function, from its first block until its caller goes on. */
@@ -173,7 +180,7 @@ static unsigned int add_base(uint64_t base)
 			       nr_symbols * sizeof(*by_symbol));
 	}
 	bases[cpu] = base;
-	totals[cpu] = 0;
+	totals[cpu] = (struct totals) {};
 	inside[cpu] = (struct inside) {};
 	last_symbol[cpu] = 0;
 	for (p = 0; p < NR_PHASES; p++)
@@ -204,7 +211,7 @@ static void add_symbol(uint64_t address, const char *name)
 		symbols = realloc(symbols, room * sizeof(*symbols));
 	}
 	if (symbols)
-		symbols[nr_symbols++] = (struct symbol) { address, strdup(name) };
+		symbols[nr_symbols++] = (struct symbol) { address, strdup(name), false };
 }
 
 static int by_address(const void *a, const void *b)
@@ -257,8 +264,10 @@ static size_t find_symbol(uint64_t address)
 /* whether a function begins with it, whether it is one string instruction, */
 #define BLOCK_BEGINS	0x4000
 #define BLOCK_STRING	0x8000
+/* whether its function is one of those apart, */
+#define BLOCK_APART	0x10000
 /* and the number of its symbol. */
-#define BLOCK_SHIFT	16
+#define BLOCK_SHIFT	17
 
 static void executed_inside(unsigned int cpu, uint64_t block)
 {
@@ -290,7 +299,11 @@ static void executed(unsigned int unused, void *data)
 	if (!phase)
 		return;
 	cpu = this_cpu();
-	totals[cpu] += nr;
+	totals[cpu].all += nr;
+	if (block & BLOCK_STRING)
+		totals[cpu].string += nr;
+	else if (block & BLOCK_APART)
+		totals[cpu].apart += nr;
 	*counter(phase, cpu, block >> BLOCK_SHIFT) += nr;
 	if (inside_symbol)
 		executed_inside(cpu, block);
@@ -303,7 +316,13 @@ static void marked(unsigned int unused, void *data)
 	(void)unused;
 	fprintf(out, "mark %u", code);
 	for (int i = 0; i < NR_CPUS; i++)
-		fprintf(out, " %" PRIu64, totals[i]);
+		fprintf(out, " %" PRIu64, totals[i].all);
+	fprintf(out, "\nstring");
+	for (int i = 0; i < NR_CPUS; i++)
+		fprintf(out, " %" PRIu64, totals[i].string);
+	fprintf(out, "\napart");
+	for (int i = 0; i < NR_CPUS; i++)
+		fprintf(out, " %" PRIu64, totals[i].apart);
 	fprintf(out, "\n");
 	for (int i = 0; inside_symbol && i < NR_CPUS; i++)
 		if (inside[i].calls)
@@ -356,6 +375,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	(void)id;
 	if (symbol && qemu_plugin_tb_vaddr(tb) == symbols[symbol].address)
 		block |= BLOCK_BEGINS;
+	if (symbols[symbol].apart)
+		block |= BLOCK_APART;
 	/* under -icount it is translated alone, and executed for each repetition */
 	if (nr == 1 && is_string(qemu_plugin_tb_get_insn(tb, 0)))
 		block |= BLOCK_STRING;
@@ -387,9 +408,24 @@ static void write_counts(qemu_plugin_id_t id, void *data)
 	fclose(out);
 }
 
+/* Return whether there is any function of such a name. */
+static bool mark_apart(char *prefixes)
+{
+	bool found = false;
+	char *prefix;
+
+	for (prefix = strtok(prefixes, "+"); prefix; prefix = strtok(NULL, "+"))
+		for (size_t i = 1; i < nr_symbols; i++)
+			if (!strncmp(symbols[i].name, prefix, strlen(prefix)))
+				found = symbols[i].apart = true;
+	return found;
+}
+
 EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info,
 				 int argc, char **argv)
 {
+	char *apart = NULL;
+
 	(void)info;
 	for (int i = 0; i < argc; i++) {
 		if (!strncmp(argv[i], "symbols=", 8)) {
@@ -401,6 +437,8 @@ EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *
 				perror(argv[i] + 4);
 		} else if (!strncmp(argv[i], "inside=", 7)) {
 			inside_name = strdup(argv[i] + 7);
+		} else if (!strncmp(argv[i], "apart=", 6)) {
+			apart = strdup(argv[i] + 6);
 		}
 	}
 	for (size_t i = 1; inside_name && i < nr_symbols; i++)
@@ -412,6 +450,10 @@ EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *
 	}
 	if (!out || !nr_symbols)
 		return 1;
+	if (apart && !mark_apart(apart)) {
+		fprintf(stderr, "insns: no function %s in this kernel\n", apart);
+		return 1;
+	}
 	by_symbol = calloc(NR_PHASES * NR_CPUS * nr_symbols, sizeof(*by_symbol));
 	if (!by_symbol)
 		return 1;
