@@ -202,13 +202,13 @@ static void pn_update_average(struct private_node *pn)
 
 /*
  * Who stores wants to know sooner or later how much room is left. Called after
- * what has changed it, as a question that is pending may be asked at once.
+ * what has changed it: whoever finds the work queued already can rely on that it
+ * will see the change, which a look at the pending bit does not tell.
  */
 static void pn_refresh_later(struct private_node *pn)
 {
-	if (!delayed_work_pending(&pn->refresh))
-		queue_delayed_work(system_dfl_wq, &pn->refresh,
-				   msecs_to_jiffies(READ_ONCE(refresh_ms)));
+	queue_delayed_work(system_dfl_wq, &pn->refresh,
+			   msecs_to_jiffies(READ_ONCE(refresh_ms)));
 }
 
 static void pn_refresh_work(struct work_struct *work)
