@@ -70,9 +70,18 @@ void known_race_end(void);
 /* Relaxed, which is what the kernel's are: without order, but not races. */
 unsigned long test_read_handle(const unsigned long *handle);
 
+/* What has the size of a handle is one. */
+static inline unsigned long test_read_once(const void *p, size_t size)
+{
+	if (size == sizeof(unsigned long))
+		return test_read_handle(p);
+	assert(size == sizeof(bool));
+	return __atomic_load_n((const bool *)p, __ATOMIC_RELAXED);
+}
+
 #undef READ_ONCE
 #undef WRITE_ONCE
-#define READ_ONCE(x)			test_read_handle(&(x))
+#define READ_ONCE(x)			((typeof(x))test_read_once(&(x), sizeof(x)))
 #define WRITE_ONCE(x, value)		__atomic_store_n(&(x), value, __ATOMIC_RELAXED)
 
 #else /* TEST_THREADS */
