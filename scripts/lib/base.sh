@@ -91,8 +91,8 @@ source_stream()
 	case $1 in
 	*.deb)
 		inner=$(dpkg-deb --fsys-tarfile "$1" | tar -t | grep -m1 '^./usr/src/linux-source-.*\.tar\.xz$')
-		dpkg-deb --fsys-tarfile "$1" | tar -xO "${inner:-no-linux-source}" | xz -dc ;;
-	*.xz)	xz -dc "$1" ;;
+		dpkg-deb --fsys-tarfile "$1" | tar -xO "${inner:-no-linux-source}" | xz -T0 -dc ;;
+	*.xz)	xz -T0 -dc "$1" ;;
 	*.gz)	gzip -dc "$1" ;;
 	*)	cat "$1" ;;
 	esac

@@ -54,18 +54,21 @@ make_thin()
 	cp -a "$base/." "$thin/"
 	git init -q --bare "$thin_git"
 	tgit config core.bare false
+	tgit config core.compression 0		# it lives a minute
 	{ tgit add -Af . && tgit commit -q -m base && tgit tag base; } ||
 		die "$work" "git can't record the base there" "Is there room?"
 }
 
 apply_thin()
 {
-	local patch
+	local patches patch
 
-	while read -r patch; do
-		echo "${patch##*/}"
-		(cd "$thin" && tgit am -q --committer-date-is-author-date "$patch") && continue
-		(cd "$thin" && tgit apply --check "$patch")
-		return 1
-	done < <(patch_files)
+	mapfile -t patches < <(patch_files)
+	((${#patches[@]})) || return 0
+	cd "$thin" || return
+	tgit am -q --committer-date-is-author-date "${patches[@]}" && return
+	patch=${patches[$(<"$thin_git/rebase-apply/next") - 1]}
+	echo "${patch##*/}"
+	tgit apply --check "$patch"
+	return 1
 }
