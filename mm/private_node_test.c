@@ -8,6 +8,8 @@
  * check	write "FIRST COUNT": -EILSEQ for a wrong byte, -EIO for a lost page
  * free		write "FIRST COUNT"
  * evacuate	write 0 to refuse to, 1 not to
+ * add		write "NODE START": add a block of memory there, with its struct pages
+ *		in it, and remove it again; an error if that is not possible
  * allocate	write a node: what allocations that ask for it get. Read it: a line
  *		for each, with the node, or -1 for none
  * stats	how many were stored, refused (by error), wrong, lost, evacuated,
@@ -17,7 +19,9 @@
 #include <linux/debugfs.h>
 #include <linux/highmem.h>
 #include <linux/irq_work.h>
+#include <linux/memory.h>
 #include <linux/memory-tiers.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/prandom.h>
 #include <linux/seq_file.h>
@@ -319,6 +323,26 @@ static ssize_t free_write(struct file *file, const char __user *ubuf,
 	return len;
 }
 
+/* No driver asks for this: it would store what the kernel writes all the time. */
+static ssize_t add_write(struct file *file, const char __user *ubuf, size_t len,
+			 loff_t *pos)
+{
+	unsigned long args[4], size = memory_block_size_bytes();
+	int err;
+
+	err = test_parse(ubuf, len, 2, args);
+	if (err)
+		return err;
+	if (args[0] >= MAX_NUMNODES || !node_possible(args[0]))
+		return -ENODEV;
+	err = add_memory_driver_managed(args[0], args[1], size,
+					"System RAM (private test)",
+					MHP_PRIVATE | MHP_MEMMAP_ON_MEMORY);
+	if (!err)
+		err = offline_and_remove_memory(args[1], size);
+	return err ?: len;
+}
+
 static int stats_show(struct seq_file *s, void *v)
 {
 	int err;
@@ -477,6 +501,10 @@ static const struct file_operations free_fops = {
 	.owner = THIS_MODULE, .open = simple_open, .write = free_write,
 };
 
+static const struct file_operations add_fops = {
+	.owner = THIS_MODULE, .open = simple_open, .write = add_write,
+};
+
 static int __init test_init(void)
 {
 	struct dentry *dir;
@@ -491,6 +519,7 @@ static int __init test_init(void)
 	debugfs_create_file("store", 0200, dir, NULL, &store_fops);
 	debugfs_create_file("check", 0200, dir, NULL, &check_fops);
 	debugfs_create_file("free", 0200, dir, NULL, &free_fops);
+	debugfs_create_file("add", 0200, dir, NULL, &add_fops);
 	debugfs_create_file("allocate", 0600, dir, NULL, &allocate_fops);
 	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
 	debugfs_create_bool("evacuate", 0600, dir, &test_evacuate_allowed);

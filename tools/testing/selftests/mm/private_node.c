@@ -732,9 +732,8 @@ TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 		{ "/proc/meminfo", "MemAvailable:", 8192 },
 		{ "/proc/vmstat", "nr_dirty_threshold ", 512 },
 		{ "/proc/vmstat", "nr_dirty_background_threshold ", 512 },
-		{ "/proc/sys/vm/min_free_kbytes", NULL, 0 },
 	};
-	long before[ARRAY_SIZE(totals)], after, kib, metadata;
+	long before[ARRAY_SIZE(totals)], after, kib, metadata, min_free;
 	char path[PATH_MAX], word[32];
 	int i;
 
@@ -750,6 +749,7 @@ TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 	fill_page_cache(number("/proc/meminfo", "MemTotal:") / 2048);
 	for (i = 0; i < (int)ARRAY_SIZE(totals); i++)
 		before[i] = number(totals[i].file, totals[i].word);
+	min_free = number("/proc/sys/vm/min_free_kbytes", NULL);
 	ASSERT_TRUE(online(&self->node));
 	/* Struct pages are in other memory: 1/64 of what was added. KASAN's shadow is 1/8. */
 	kib = attr(&self->node, "total_pages") * (getpagesize() / 1024);
@@ -764,8 +764,9 @@ TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 			TH_LOG("%s", totals[i].word);
 	}
 	EXPECT_EQ(number("/proc/meminfo", "MemTotal:"), before[0]);
-	EXPECT_EQ(number("/proc/sys/vm/min_free_kbytes", NULL),
-		  before[ARRAY_SIZE(totals) - 1]);
+	/* A watermark that is boosted for a while makes it a bit less. */
+	EXPECT_LE(labs(number("/proc/sys/vm/min_free_kbytes", NULL) - min_free),
+		  min_free / 20);
 
 	/* The node itself is there, with all that it has. */
 	EXPECT_TRUE(private_mask_has(self->node.nid));
@@ -890,6 +891,7 @@ static void budget(struct __test_metadata *_metadata,
 {
 	pid_t pids[NR_WRITERS];
 	long no_space = nr_refused(ENOSPC);
+	int i;
 
 	ASSERT_EQ(knob(node, "phys_bytes", 16 * MIB), 0);
 	ASSERT_EQ(knob(node, "report_lag_ms", 500), 0);
@@ -905,6 +907,9 @@ static void budget(struct __test_metadata *_metadata,
 
 	start_writers(pids, 80);
 	sleep(seconds());
+	/* A slow machine may not have filled it. */
+	for (i = 0; i < 120 && nr_refused(ENOSPC) == no_space; i++)
+		sleep(1);
 	EXPECT_EQ(stop_writers(pids), 0);
 	EXPECT_EQ(emul(node, "drops"), 0);
 	EXPECT_LE(emul(node, "max_media_used"), 16 * (long)MIB);
@@ -1199,7 +1204,7 @@ TEST_F_TIMEOUT(private_node, interrupted, TIMEOUT)
 	EXPECT_EQ(stat_of("lost"), self->node.lost);
 }
 
-TEST_F_TIMEOUT(private_node, rounds_under_load, 1200)
+TEST_F_TIMEOUT(private_node, rounds_under_load, 3600)
 {
 	pid_t pids[NR_WRITERS];
 	int i;
@@ -1393,6 +1398,9 @@ TEST_F_TIMEOUT(private_node, foreign_memory, TIMEOUT)
 	total = attr(&self->node, "total_pages");
 	EXPECT_EQ(total, (long)(size - block) / getpagesize());
 
+	/* Nor with struct pages on the device. */
+	EXPECT_EQ(put(PATH_TEST "/add", "%d %lu", self->node.nid,
+		      start + size - block), -EINVAL);
 	err = put("/sys/bus/dax/drivers/kmem/bind", "%s", other);
 	/* Of a private CXL region, kmem does not even get the device. */
 	EXPECT_TRUE(err == -EBUSY || err == -ENODEV) TH_LOG("%d", err);

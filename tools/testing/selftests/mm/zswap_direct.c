@@ -884,7 +884,7 @@ static void worker(int nr)
 	}
 }
 
-TEST_F_TIMEOUT(zswap_direct, unplug_under_load, 1200)
+TEST_F_TIMEOUT(zswap_direct, unplug_under_load, 3600)
 {
 	pid_t pids[NR_TASKS];
 	int i, status, online_ok = 0;
