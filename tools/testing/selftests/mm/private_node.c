@@ -1095,7 +1095,7 @@ TEST_F_TIMEOUT(private_node, refusals, TIMEOUT)
 /* Pages that the device needs time for to forget. */
 TEST_F_TIMEOUT(private_node, deferred_discard, TIMEOUT)
 {
-	ASSERT_EQ(knob(&self->node, "discard_ms", 1000), 0);
+	ASSERT_EQ(knob(&self->node, "discard_ms", 5000), 0);
 	ASSERT_EQ(store_pages(0, 1000, 1, 50), 0);
 	EXPECT_EQ(drop_pages(0, 1000), 0);
 	EXPECT_EQ(attr(&self->node, "stored_pages"), 0);
