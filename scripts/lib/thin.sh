@@ -67,6 +67,8 @@ apply_thin()
 	((${#patches[@]})) || return 0
 	cd "$thin" || return
 	tgit am -q --committer-date-is-author-date "${patches[@]}" && return
+	# which patch it was, if git came as far as that
+	[ -f "$thin_git/rebase-apply/next" ] || return 1
 	patch=${patches[$(<"$thin_git/rebase-apply/next") - 1]}
 	echo "${patch##*/}"
 	tgit apply --check "$patch"
