@@ -448,6 +448,83 @@ static void slab_round(void)
 	munmap(data, len);
 }
 
+/* A process that stores memory and frees it, again and again. */
+static pid_t start_storing(size_t len)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		char *data = map_aligned(len);
+
+		fill(data, len, 0);
+		page_out(data, len);
+		munmap(data, len + PMD_SIZE);
+	}
+}
+
+/* Latencies of all rounds, in bins that are twice as wide as the one before. */
+static void print_latencies(double *seen, long nr)
+{
+	static const double percentiles[] = { 50, 90, 99, 99.9 };
+	long i = 0, below;
+
+	qsort(seen, nr, sizeof(*seen), compare);
+	for (size_t p = 0; p < sizeof(percentiles) / sizeof(*percentiles); p++)
+		printf("fact latency_%g%% %.1f\n", percentiles[p],
+		       seen[(long)(nr * percentiles[p] / 100)]);
+	printf("fact latency_max %.1f\n", seen[nr - 1]);
+	for (long bound = 8; i < nr; bound *= 2) {
+		for (below = i; i < nr && seen[i] < bound; i++)
+			;
+		printf("fact latency_below_%ld_us %ld\n", bound, i - below);
+	}
+}
+
+/*
+ * Pages are loaded, one now and then, by a task that runs whenever it can, while
+ * another one stores large folios on the same CPU.
+ */
+static void latency_round(void)
+{
+	struct sched_param param = { .sched_priority = 50 }, none = {};
+	size_t pages = opt.touches, len = pages * PAGE;
+	static double *seen;
+	static long nr;
+	pid_t storing;
+	char *data;
+
+	seen = realloc(seen, (nr + pages) * sizeof(*seen));
+	data = map_aligned(len);
+	if (!seen || madvise(data, len, MADV_NOHUGEPAGE))
+		err(1, "memory for %zu pages", pages);
+	fill(data, len, 1);
+	page_all_out(data, len);
+	storing = start_storing(bytes());
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		err(1, "SCHED_FIFO");
+	for (size_t page = 0; page < pages; page++) {
+		double begin;
+
+		usleep(500 + random64() % 1000);
+		begin = now();
+		*(volatile char *)(data + page * PAGE) += 1;
+		seen[nr++] = (now() - begin) * 1e6;
+	}
+	if (sched_setscheduler(0, SCHED_OTHER, &none))
+		err(1, "SCHED_OTHER");
+	kill(storing, SIGKILL);
+	waitpid(storing, NULL, 0);
+	munmap(data, len);
+	print_latencies(seen, nr);
+}
+
 /* Twice the memory that there is: what is touched comes in, other goes out. */
 static void steady_round(void)
 {
@@ -588,6 +665,7 @@ static const struct work {
 	{ "store", store_round, false },
 	{ "load", load_round, false },
 	{ "slab", slab_round, false },
+	{ "latency", latency_round, false },
 	{ "steady", steady_round, false },
 	{ "usemem", usemem_round, false },
 	{ "fault", fault_round, false },

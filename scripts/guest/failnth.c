@@ -2,122 +2,386 @@
 /*
  * failnth - fails each allocation of the zswap store path in turn
  *
- * Round N swaps the same few pages out with the Nth allocation failing, until a
- * round has fewer allocations than that. Whatever fails, no byte may change, and
- * afterwards nothing may be left: no entry, no pool page, no charge, no cgroup.
- * KTAP on stdout. See Documentation/fault-injection/fault-injection.rst.
+ *	failnth [KIB]...	sizes of folios; without: 4, 64 and 2048
+ *
+ * Round N swaps the same pages out with the Nth allocation failing, until a round
+ * has fewer allocations than that: pages of folios of each size, first as new ones
+ * and then again, changed, while zswap still has an entry of what they were. In more
+ * rounds a tenth of the allocations fail, so that what makes up for one that has
+ * failed can fail as well. On a
+ * machine with a device for private nodes they go there, on others to zsmalloc.
+ * Whatever fails, no byte may change, and afterwards nothing may be left: no entry,
+ * no handle, no pool page, no charge, no cgroup. KTAP on stdout. See
+ * Documentation/fault-injection/fault-injection.rst. Slab must not merge caches
+ * (slab_nomerge), or its objects cannot be told apart.
  */
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define PAGE	4096
-#define PAGES	24
-#define ROUNDS	2000
-#define GROUP	"/sys/fs/cgroup/failnth"
-#define FAULTS	"/sys/kernel/debug/"
+#include "kmemleak.h"
+#include "measure.h"
+
+#define PMD_SIZE	(2ul << 20)
+#define MAX_PAGES	(PMD_SIZE / PAGE)
+#define SMALL_PAGES	24
+#define ROUNDS		5000
+#define RANDOM_ROUNDS	60
+#define TRIES		50
+#define GROUP		"/sys/fs/cgroup/failnth"
+#define FAULTS		"/sys/kernel/debug/"
+#define HUGE_PAGES	"/sys/kernel/mm/transparent_hugepage/hugepages-"
+#define PRIVATE		"/sys/bus/dax/drivers/private_dax"
+#define SLAB		"/sys/kernel/slab/"
 
 static int test_nr;
 static int failed;
+static bool direct;		/* to a private node */
 
-static void result(int good, const char *what, const char *detail)
+static void result(bool good, const char *what, const char *detail)
 {
 	printf("%sok %d %s%s%s\n", good ? "" : "not ", ++test_nr, what,
 	       *detail ? " # " : "", detail);
+	fflush(stdout);
 	failed |= !good;
 }
 
-static void put(const char *file, const char *text)
+static long number(const char *path)
 {
-	int fd = open(file, O_WRONLY);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		err(1, "%s", file);
-	close(fd);
+	slurp(path);
+	return atol(buffer);
 }
 
-/* The number after key in file; the first number if key is empty. */
-static long get(const char *file, const char *key)
-{
-	char buf[16384], *at = buf;
-	int fd = open(file, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+/* ---- pages -------------------------------------------------------------------- */
 
-	if (n < 0)
-		err(1, "%s", file);
-	close(fd);
-	buf[n] = 0;
-	if (*key) {
-		at = strstr(buf, key);
-		if (!at)
-			return 0;
-		at += strlen(key);
-	}
-	return atol(at);
-}
+/* What a page has but for its last 8 bytes: these are the version. */
+static char contents[MAX_PAGES][PAGE];
+static uint64_t versions[MAX_PAGES];
+static char *area;
+static int nr_pages;
 
 /* Sizes from a few bytes to a whole page, so that many size classes are used. */
-static void fill(char *page, int number)
+static void make_contents(void)
 {
-	int noise = number * PAGE / (PAGES - 1);
+	int noise, i, page;
 
-	memset(page, 'z', PAGE);
-	srandom(number + 1);
-	for (int i = 0; i < noise; i++)
-		page[i] = random();
+	random_state = 88172645463325252ull;
+	for (page = 0; page < nr_pages; page++) {
+		noise = page * (PAGE / 8) / (nr_pages - 1);
+		memset(contents[page], 'z', PAGE);
+		for (i = 0; i < noise; i++)
+			((uint64_t *)contents[page])[i] = random64();
+	}
+}
+
+static void change(int page)
+{
+	*(uint64_t *)(area + (page + 1) * PAGE - 8) = ++versions[page];
+}
+
+static void fill(void)
+{
+	for (int page = 0; page < nr_pages; page++) {
+		memcpy(area + page * PAGE, contents[page], PAGE - 8);
+		change(page);
+	}
+}
+
+static int wrong_pages(void)
+{
+	int page, wrong = 0;
+
+	for (page = 0; page < nr_pages; page++)
+		wrong += memcmp(area + page * PAGE, contents[page], PAGE - 8) ||
+			 *(uint64_t *)(area + (page + 1) * PAGE - 8) != versions[page];
+	return wrong;
+}
+
+static bool present(int page)
+{
+	static int fd = -1;
+	uint64_t entry;
+
+	if (fd < 0)
+		fd = open("/proc/self/pagemap", O_RDONLY);
+	if (pread(fd, &entry, sizeof(entry),
+		  ((uintptr_t)area / PAGE + page) * sizeof(entry)) != sizeof(entry))
+		err(1, "/proc/self/pagemap");
+	return entry >> 63;
+}
+
+/* ---- entries of what a page was before ------------------------------------------ */
+
+static atomic_bool racing, raced, finished;
+static sem_t race_begins;
+
+/*
+ * A page that is touched while it is stored waits for that, and stays: it is in the
+ * swap cache and mapped, and zswap has an entry of it.
+ */
+static void *reader(void *unused)
+{
+	while (!sem_wait(&race_begins) && !finished) {
+		raced = true;
+		while (racing)
+			for (int page = 0; page < nr_pages && racing; page++)
+				*(volatile char *)(area + page * PAGE);
+		raced = false;
+	}
+	return unused;
+}
+
+static void race(bool on)
+{
+	racing = on;
+	if (on)
+		sem_post(&race_begins);
+	while (raced != on)
+		sched_yield();
+}
+
+/* Returns how many entries there are of pages that are not swapped out. */
+static long make_stale(void)
+{
+	long stale;
+	int page;
+
+	for (int try = 0; try < TRIES; try++) {
+		race(true);
+		page_out(area, nr_pages * PAGE);
+		race(false);
+		stale = number(FAULTS "zswap/stored_pages");
+		for (page = 0; page < nr_pages; page++)
+			stale -= !present(page);
+		/* A page that is read in first has no entry then. */
+		for (page = 0; page < nr_pages; page++)
+			if (stale <= 0 || present(page))
+				change(page);
+		if (stale > 0)
+			return stale;
+	}
+	return 0;
+}
+
+/* ---- the store ------------------------------------------------------------------ */
+
+static int open_once(int fd, const char *path)
+{
+	if (fd < 0)
+		fd = open(path, O_RDWR);
+	if (fd < 0)
+		err(1, "%s", path);
+	return fd;
+}
+
+/* Swap the pages out, with any allocation failing or not. */
+static void store_at_random(void)
+{
+	static int fd = -1;
+
+	put(FAULTS "failslab/probability", "10");
+	put(FAULTS "fail_page_alloc/probability", "10");
+	/* Opening a file may fail, too. */
+	fd = open_once(fd, "/proc/self/make-it-fail");
+	if (pwrite(fd, "1", 1, 0) != 1)
+		err(1, "make-it-fail");
+	madvise(area, nr_pages * PAGE, MADV_PAGEOUT);
+	if (pwrite(fd, "0", 1, 0) != 1)
+		err(1, "make-it-fail");
+	put(FAULTS "failslab/probability", "0");
+	put(FAULTS "fail_page_alloc/probability", "0");
 }
 
 /* Returns whether the Nth allocation was reached, and made fail. */
-static int store(char *area, int nth)
+static bool store(int nth)
 {
 	static int fd = -1;
 	char text[16];
 	int n;
 
-	if (fd < 0)
-		fd = open("/proc/self/fail-nth", O_RDWR);
-	if (fd < 0)
-		err(1, "/proc/self/fail-nth");
+	fd = open_once(fd, "/proc/self/fail-nth");
 	n = snprintf(text, sizeof(text), "%d", nth);
 	if (pwrite(fd, text, n, 0) != n)
 		err(1, "fail-nth");
-	madvise(area, PAGES * PAGE, MADV_PAGEOUT);
+	madvise(area, nr_pages * PAGE, MADV_PAGEOUT);
 	n = pread(fd, text, sizeof(text) - 1, 0);
-	pwrite(fd, "0", 1, 0);
-	if (n < 1)
+	if (pwrite(fd, "0", 1, 0) != 1 || n < 1)
 		err(1, "fail-nth");
 	text[n] = 0;
 	return atoi(text) == 0;
 }
 
-static int leftover(void)
+/* In use, not counting what CPUs have at hand. 0 if slab does not say. */
+static long objects(const char *cache)
 {
-	return get(GROUP "/memory.zswap.current", "") ||
-	       get(GROUP "/memory.stat", "\nzswap ") ||
-	       get(GROUP "/memory.stat", "\nzswapped ") ||
-	       get(FAULTS "zswap/stored_pages", "") ||
-	       get(FAULTS "zswap/pool_total_size", "") ||
-	       get("/proc/vmstat", "nr_zswap ") ||
-	       get("/proc/vmstat", "nr_zswapped ");
+	char path[64], name[64];
+	long active = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), SLAB "%s/shrink", cache);
+	file = access(path, F_OK) ? NULL : fopen("/proc/slabinfo", "r");
+	if (!file)
+		return 0;
+	put(path, "1");
+	while (fgets(buffer, sizeof(buffer), file)) {
+		long nr;
+
+		if (sscanf(buffer, "%63s %ld", name, &nr) == 2 && !strcmp(name, cache))
+			active = nr;
+	}
+	fclose(file);
+	return active;
 }
 
-int main(void)
+/* Returns the name of something that is left, or NULL. */
+static const char *leftover(void)
 {
-	char expected[PAGE], text[64];
-	int nth, i, wrong = 0, stored = 0;
+	static const char * const files[] = {
+		GROUP "/memory.zswap.current", FAULTS "zswap/stored_pages",
+		FAULTS "zswap/pool_total_size",
+	}, * const keys[][2] = {
+		{ GROUP "/memory.stat", "zswap " }, { GROUP "/memory.stat", "zswapped " },
+		{ "/proc/vmstat", "nr_zswap " }, { "/proc/vmstat", "nr_zswapped " },
+		{ "/proc/vmstat", "nr_zspages " },
+	}, * const caches[] = { "zswap_entry", "zs_handle", "zspage" };
 
-	puts("TAP version 13\n1..4");
-	if (access("/proc/self/fail-nth", W_OK)) {
-		for (i = 0; i < 4; i++)
-			result(1, "fail-nth", "SKIP kernel without FAULT_INJECTION");
-		return 0;
+	put("/proc/sys/vm/stat_refresh", "1");
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		if (number(files[i]))
+			return files[i];
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (field(keys[i][0], keys[i][1]))
+			return keys[i][1];
+	for (size_t i = 0; i < sizeof(caches) / sizeof(*caches); i++)
+		if (objects(caches[i]))
+			return caches[i];
+	return NULL;
+}
+
+/* ---- cases ---------------------------------------------------------------------- */
+
+struct round {
+	bool reached;
+	int wrong;		/* sums of all rounds */
+	long stale;
+};
+
+/* Returns false if this kernel has no such folios. */
+static bool set_folio(int kib)
+{
+	char path[sizeof(HUGE_PAGES) + 32];
+	bool there = kib == PAGE / 1024;
+
+	for (int size = 8; size <= 2048; size *= 2) {
+		snprintf(path, sizeof(path), HUGE_PAGES "%dkB/enabled", size);
+		if (access(path, F_OK))
+			continue;
+		there |= size == kib;
+		put(path, size == kib ? "always" : "never");
 	}
+	return there;
+}
+
+static long stored(int kib)
+{
+	char path[sizeof(HUGE_PAGES) + 32];
+
+	snprintf(path, sizeof(path), HUGE_PAGES "%dkB/stats/zswpout", kib);
+	if (kib == PAGE / 1024)
+		return field("/proc/vmstat", "zswpout ");
+	return number(path);
+}
+
+/* The Nth allocation fails; or, with 0, some of them. */
+static void run_round(int nth, bool again, struct round *round)
+{
+	fill();
+	if (again)
+		round->stale += make_stale();
+	if (nth)
+		round->reached = store(nth);
+	else
+		store_at_random();
+	round->wrong += wrong_pages();
+	madvise(area, PMD_SIZE, MADV_DONTNEED);
+}
+
+static void run_case(int kib, bool again)
+{
+	long out = direct ? field("/proc/vmstat", "zswpout_direct ") : 0, folios;
+	struct round round = {};
+	int nth;
+	char name[32], text[256];
+	const char *left;
+
+	snprintf(name, sizeof(name), "%dk%s%s", kib, direct ? "_direct" : "",
+		 again ? "_again" : "");
+	if (!set_folio(kib)) {
+		result(true, name, "SKIP no folios of this size");
+		return;
+	}
+	if (again && sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		result(true, name, "SKIP one CPU: nothing touches a page while it is stored");
+		return;
+	}
+	nr_pages = kib == 4 ? SMALL_PAGES : kib == 2048 ? (int)MAX_PAGES : 2 * kib / 4;
+	make_contents();
+	if (again) {
+		bool raced_once;
+
+		fill();
+		raced_once = make_stale();
+		madvise(area, PMD_SIZE, MADV_DONTNEED);
+		if (!raced_once) {
+			result(true, name, "SKIP no page was touched while it was stored");
+			return;
+		}
+	}
+	folios = stored(kib);
+
+	for (nth = 1; nth <= ROUNDS; nth++) {
+		run_round(nth, again, &round);
+		if (!round.reached)
+			break;
+	}
+	for (int i = 0; i < RANDOM_ROUNDS; i++)
+		run_round(0, again, &round);
+	folios = stored(kib) - folios;
+	if (direct)
+		out = field("/proc/vmstat", "zswpout_direct ") - out;
+
+	/* zsmalloc gives pages back from a worker */
+	left = leftover();
+	for (int i = 0; i < 100 && left; i++) {
+		usleep(50000);
+		left = leftover();
+	}
+	snprintf(text, sizeof(text), "%d allocations failed, one in each round, then some in each "
+		 "of %d; %ld folios were stored, %ld pages on a private node, %ld of older "
+		 "entries; %d pages are wrong; left: %s", nth - 1, RANDOM_ROUNDS, folios, out,
+		 round.stale, round.wrong, left ? left : "nothing");
+	result(nth > 1 && nth <= ROUNDS && folios && (!direct || out) && (!again || round.stale) &&
+	       !round.wrong && !left, name, text);
+}
+
+static void set_up(void)
+{
+	char text[16], *map;
+	DIR *driver = opendir(PRIVATE);
+	struct dirent *each;
+
+	while (driver && (each = readdir(driver)))
+		direct |= !strncmp(each->d_name, "dax", 3);
+	if (driver)
+		closedir(driver);
+	if (direct && system("private-node online >/dev/null"))
+		errx(1, "there is no private node: see the messages above");
+
 	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	if (mkdir(GROUP, 0755))
 		err(1, GROUP);
@@ -127,37 +391,52 @@ int main(void)
 	put(FAULTS "fail_page_alloc/ignore-gfp-highmem", "N");
 	put(FAULTS "fail_page_alloc/min-order", "0");
 	put(FAULTS "fail_page_alloc/verbose", "0");
+	put(FAULTS "failslab/task-filter", "Y");
+	put(FAULTS "fail_page_alloc/task-filter", "Y");
+	put(FAULTS "failslab/times", "-1");
+	put(FAULTS "fail_page_alloc/times", "-1");
 	snprintf(text, sizeof(text), "%d", getpid());
 	put(GROUP "/cgroup.procs", text);
 
-	for (nth = 1; nth <= ROUNDS; nth++) {
-		int reached;
-		char *area = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map = mmap(NULL, 2 * PMD_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED)
+		err(1, "mmap");
+	area = (char *)(((uintptr_t)map + PMD_SIZE - 1) & ~(PMD_SIZE - 1));
+}
 
-		if (area == MAP_FAILED)
-			err(1, "mmap");
-		for (i = 0; i < PAGES; i++)
-			fill(area + i * PAGE, i);
-		reached = store(area, nth);
-		stored += get(GROUP "/memory.zswap.current", "") > 0;
-		for (i = 0; i < PAGES; i++) {
-			fill(expected, i);
-			wrong += !!memcmp(expected, area + i * PAGE, PAGE);
-		}
-		munmap(area, PAGES * PAGE);
-		if (!reached)
-			break;
+int main(int argc, char **argv)
+{
+	static const int sizes[] = { 4, 64, 2048 };
+	int nr = argc > 1 ? argc - 1 : (int)(sizeof(sizes) / sizeof(*sizes)), i;
+	pthread_t thread;
+
+	printf("TAP version 13\n1..%d\n", 2 * nr + 2);
+	if (access("/proc/self/fail-nth", W_OK)) {
+		for (i = 0; i < 2 * nr + 2; i++)
+			result(true, "fail-nth", "SKIP kernel without FAULT_INJECTION");
+		return 0;
 	}
+	set_up();
+	forget_leaks();
+	if (sem_init(&race_begins, 0, 0) || pthread_create(&thread, NULL, reader, NULL))
+		err(1, "a thread");
 
-	snprintf(text, sizeof(text), "%d allocations failed, one in each round", nth - 1);
-	result(nth > 1 && nth <= ROUNDS && stored, "every_allocation", text);
-	result(!wrong, "contents", "");
+	for (i = 0; i < nr; i++) {
+		int kib = argc > 1 ? atoi(argv[i + 1]) : sizes[i];
 
-	/* zsmalloc gives pages back from a worker */
-	for (i = 0; i < 100 && leftover(); i++)
-		usleep(50000);
-	result(!leftover(), "nothing_left", "");
+		if (kib < 4 || kib > 2048 || (kib & (kib - 1)))
+			errx(2, "%s KiB: a power of two from 4 to 2048", argv[i + 1]);
+		run_case(kib, false);
+		run_case(kib, true);
+	}
+	finished = true;
+	sem_post(&race_begins);
+	pthread_join(thread, NULL);
+
+	if (access(KMEMLEAK, F_OK))
+		result(true, "kmemleak", "SKIP kernel without DEBUG_KMEMLEAK");
+	else
+		result(!find_leaks(), "kmemleak", "");
 	put("/sys/fs/cgroup/cgroup.procs", "0");
 	result(!rmdir(GROUP), "cgroup_removed", "");
 	return failed;

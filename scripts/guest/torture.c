@@ -32,6 +32,7 @@
 #include <time.h>
 
 #include "counters.h"
+#include "kmemleak.h"
 #include "random.h"
 
 #define GROUP		CGROUPS "/torture"
@@ -42,7 +43,6 @@
  * virtio can't reach it, and QEMU was seen to crash.
  */
 #define CXL_NODE	3
-#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 
 #define WORKERS		6
 #define REGION		2048		/* pages of a worker */
@@ -1249,52 +1249,12 @@ static void check_dying(const char *what, long before)
 	result(dying <= before, text, "");
 }
 
-static int scan_for_leaks(void)
-{
-	int error = try_put(KMEMLEAK, "scan");
-
-	/* what was allocated in the last 5 s is not looked at */
-	nap(6000);
-	return error;
-}
-
 static void check_kmemleak(void)
 {
-	char line[256];
-	int error, leaks = 0;
-	FILE *file;
-
-	if (access(KMEMLEAK, F_OK)) {
-		result(true, "kmemleak", "SKIP kernel without DEBUG_KMEMLEAK");
-		return;
-	}
-	nap(6000);
-	error = scan_for_leaks();
-	if (!error)
-		error = scan_for_leaks();
-	if (error) {
-		printf("# kmemleak: scan: %s. It has switched itself off, the kernel log says why. "
-		       "If it had no memory, raise DEBUG_KMEMLEAK_MEM_POOL_SIZE\n",
-		       strerror(error));
-		result(false, "kmemleak", "");
-		return;
-	}
-	file = must_open(KMEMLEAK);
-	while (fgets(line, sizeof(line), file)) {
-		leaks += !strncmp(line, "unreferenced", 12);
-		printf("# kmemleak: %s", line);
-	}
-	fclose(file);
-	result(!leaks, "kmemleak", "");
-}
-
-/* What the boot has left is not ours. */
-static void forget_leaks(void)
-{
 	if (access(KMEMLEAK, F_OK))
-		return;
-	put(KMEMLEAK, "scan");
-	put(KMEMLEAK, "clear");
+		result(true, "kmemleak", "SKIP kernel without DEBUG_KMEMLEAK");
+	else
+		result(!find_leaks(), "kmemleak", "");
 }
 
 static void set_up(void)

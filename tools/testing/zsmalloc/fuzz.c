@@ -83,6 +83,27 @@ static void fuzz_alloc(void)
 		alloc(object, pool, size, &test_objcgs[flags / 16 % NR_TEST_OBJCGS], nid);
 }
 
+/* Neighbours, together. */
+static void fuzz_alloc_many(void)
+{
+	struct object *first = next_object();
+	unsigned int sizes[MAX_STORED_AT_ONCE];
+	unsigned int max = 1 + next_byte() % MAX_STORED_AT_ONCE, nr;
+	u8 flags = next_byte();
+	struct obj_cgroup *objcg = &test_objcgs[flags % NR_TEST_OBJCGS];
+	bool may_fail = fail_nth || objcg->memcg->limit != LONG_MAX;
+	int err;
+
+	for (nr = 0; nr < max && first + nr < objects + NR_FUZZ_OBJECTS; nr++) {
+		if (first[nr].size)
+			break;
+		sizes[nr] = 1 + next_size() % PAGE_SIZE;
+	}
+	err = objects_alloc(first, sizes, nr, max, objcg,
+			    flags / 16 % (NR_TEST_NODES + 1) - 1);
+	expect(!err || (err == -ENOMEM && may_fail));
+}
+
 static void fuzz_free(void)
 {
 	struct object *object = next_object();
@@ -246,7 +267,7 @@ static void fuzz_fail(void);
 static void (*const operations[])(void) = {
 	fuzz_alloc, fuzz_alloc, fuzz_free, fuzz_free_some, fuzz_move, fuzz_move,
 	fuzz_compact, fuzz_shrink, fuzz_free_deferred, fuzz_hold_page, fuzz_read,
-	fuzz_recount, fuzz_fail, fuzz_free_many,
+	fuzz_recount, fuzz_fail, fuzz_free_many, fuzz_alloc_many,
 };
 
 static void next_operation(void)

@@ -9,6 +9,7 @@
 
 #include "tests/alloc.c"
 #include "tests/acct.c"
+#include "tests/batch.c"
 #include "tests/charge.c"
 #include "tests/migrate.c"
 #include "tests/recount.c"
@@ -38,6 +39,13 @@ static const struct test tests[] = {
 	{ "limit",		test_limit,		no_memcg },
 	{ "nth",		test_nth },
 	{ "create_pool",	test_create_pool },
+	{ "batch_lengths",	test_batch_lengths },
+	{ "batch_bad_sizes",	test_batch_bad_sizes },
+	{ "batch_limit",	test_batch_limit,	no_memcg },
+	{ "batch_nth",		test_batch_nth },
+	{ "batch_moves",	test_batch_moves },
+	{ "batch_compaction",	test_batch_compaction },
+	{ "batch_cancel_moved",	test_batch_cancel_moved },
 	{ "page_moves",		test_page_moves },
 	{ "compaction",		test_compaction },
 	{ "compaction_locked",	test_compaction_locked },

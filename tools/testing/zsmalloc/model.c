@@ -442,6 +442,9 @@ static void verify_all(void)
 			if (class->index != i)
 				continue;
 			for (fg = 0; fg < NR_FULLNESS_GROUPS; fg++) {
+				expect_eq(!(class->groups & BIT(fg)),
+					  list_empty(&class->fullness_list[fg]),
+					  "zspages of group %d of class %d", fg, i);
 				list_for_each_entry(zspage, &class->fullness_list[fg], list) {
 					nr_zspages++;
 					if (pool != ZSWAP || !tracked())
@@ -566,6 +569,56 @@ static int object_store(struct object *object, int pool, unsigned int size,
 	return 0;
 }
 
+#define MAX_STORED_AT_ONCE	32
+
+/* What is to happen to each of them before all are accounted. */
+static void (*test_meanwhile)(const struct object *object);
+
+/*
+ * The same for some objects of zswap, for which the batch may have more room than
+ * it takes.
+ */
+static int objects_store(struct object **some, const unsigned int *sizes,
+			 unsigned int nr, unsigned int room,
+			 struct obj_cgroup *objcg, int nid)
+{
+	gfp_t gfp = test_random() % 2 ? GFP_NOWAIT : GFP_NOIO;
+	unsigned long handles[MAX_STORED_AT_ONCE];
+	struct zs_batch batch;
+	unsigned int i;
+	int err;
+
+	operation_name = "alloc many";
+	test_page_owner = ZSWAP;
+	gfp |= __GFP_HIGHMEM | __GFP_MOVABLE;
+	objcg = tracked() ? objcg : NULL;
+	err = zs_batch_begin(&batch, pools[ZSWAP], handles, room, gfp, nid, objcg);
+	if (err)
+		return err;
+
+	test_batch_open = true;
+	for (i = 0; i < nr; i++) {
+		some[i]->data = test_random() % (sizeof(pattern) - sizes[i]);
+		err = zs_batch_write(&batch, pattern + some[i]->data, sizes[i]);
+		if (err)
+			break;
+		expect_eq(batch.nr, i + 1, "blocks");
+		some[i]->handle = handles[i];
+		some[i]->pool = ZSWAP;
+		some[i]->objcg = objcg;
+		if (test_meanwhile)
+			test_meanwhile(some[i]);
+	}
+	if (err)
+		zs_batch_cancel(&batch);
+	else
+		err = zs_batch_end(&batch);
+	test_batch_open = false;
+	for (i = 0; i < nr && !err; i++)
+		some[i]->size = sizes[i];
+	return err;
+}
+
 static void object_release(struct object *object)
 {
 	struct obj_cgroup *objcg;
@@ -603,22 +656,28 @@ static void objects_release(struct object **some, unsigned int nr)
 	}
 }
 
+static void verify_resources(const struct resources *before)
+{
+	struct resources after = read_resources();
+
+	if (memcmp(before, &after, sizeof(after))) {
+		expect_eq(after.nr_handles, before->nr_handles, "handles");
+		expect_eq(after.nr_zspages, before->nr_zspages, "zspages");
+		expect_eq(after.nr_kmalloc, before->nr_kmalloc, "arrays");
+		test_fail("a failed allocation left pages, locks or mappings");
+	}
+	verify_counters();
+}
+
 /* Allocate an object and see to the model. An error leaves no trace. */
 static int object_alloc(struct object *object, int pool, unsigned int size,
 			struct obj_cgroup *objcg, int nid)
 {
-	struct resources before = read_resources(), after;
+	struct resources before = read_resources();
 	int err = object_store(object, pool, size, objcg, nid);
 
 	if (err) {
-		after = read_resources();
-		if (memcmp(&before, &after, sizeof(before))) {
-			expect_eq(after.nr_handles, before.nr_handles, "handles");
-			expect_eq(after.nr_zspages, before.nr_zspages, "zspages");
-			expect_eq(after.nr_kmalloc, before.nr_kmalloc, "arrays");
-			test_fail("a failed allocation left pages, locks or mappings");
-		}
-		verify_counters();
+		verify_resources(&before);
 		return err;
 	}
 
@@ -626,6 +685,41 @@ static int object_alloc(struct object *object, int pool, unsigned int size,
 	model_add(object, 1);
 	verify_counters();
 	verify_object(object);
+	return 0;
+}
+
+/* The same for neighbours in the array of objects, all of which are free. */
+static int __maybe_unused objects_alloc(struct object *first, const unsigned int *sizes,
+					unsigned int nr, unsigned int room,
+					struct obj_cgroup *objcg, int nid)
+{
+	struct resources before = read_resources();
+	struct object *some[MAX_STORED_AT_ONCE];
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < nr; i++)
+		some[i] = &first[i];
+	err = objects_store(some, sizes, nr, room, objcg, nid);
+	if (err) {
+		/* What was there before has moved, too. */
+		if (!test_meanwhile)
+			verify_resources(&before);
+		return err;
+	}
+
+	/* Where they are now, and all others that may have moved along. */
+	if (test_meanwhile) {
+		verify_all();
+		return 0;
+	}
+	for (i = 0; i < nr; i++) {
+		first[i].place = find_place(&first[i]);
+		model_add(&first[i], 1);
+	}
+	verify_counters();
+	for (i = 0; i < nr; i++)
+		verify_object(&first[i]);
 	return 0;
 }
 

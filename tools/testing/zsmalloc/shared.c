@@ -15,6 +15,7 @@ struct mem_cgroup test_memcgs[NR_TEST_MEMCGS];
 struct obj_cgroup test_objcgs[NR_TEST_OBJCGS];
 bool test_memcg_disabled;
 bool test_irqs_off;
+__thread bool test_batch_open;
 
 /* Fail one of so many at random; fail the n-th from now on. 0: never. */
 unsigned long test_jiffies;
@@ -113,6 +114,27 @@ struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
 	ASAN_UNPOISON_MEMORY_REGION(page_address(page), PAGE_SIZE);
 	prepare_page(page);
 	return page;
+}
+
+/*
+ * Any number of those that are wanted, as it is with what a CPU has at hand. None
+ * if failures are wanted: then they are asked for one by one, and each can fail.
+ */
+unsigned long alloc_pages_bulk_node(gfp_t gfp, int nid, unsigned long nr,
+				    struct page **pages)
+{
+	unsigned long i;
+
+	if (fail_nth || fail_every)
+		return 0;
+	nr = test_random() % (nr + 1);
+	for (i = 0; i < nr; i++) {
+		assert(!pages[i]);
+		pages[i] = alloc_pages_node(nid, gfp, 0);
+		if (!pages[i])
+			break;
+	}
+	return i;
 }
 
 void release_page(struct page *page)

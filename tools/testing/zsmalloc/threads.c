@@ -19,7 +19,7 @@ static bool stop;
 
 static struct {
 	unsigned long allocs, failed, reads, frees, changed, overlapped;
-	unsigned long moves, not_moved, freed_late, freed_many, compacted, recounts;
+	unsigned long moves, not_moved, freed_late, freed_many, stored_many, compacted, recounts;
 } nr;
 
 static __thread bool in_known_race;
@@ -96,6 +96,34 @@ static void store(struct object *object)
 	test_add(err ? &nr.failed : &nr.allocs, 1);
 }
 
+/* Up to so many neighbours that nobody is busy with. */
+static void store_some(unsigned int first, unsigned int max)
+{
+	struct object *some[MAX_STORED_AT_ONCE];
+	unsigned int sizes[MAX_STORED_AT_ONCE];
+	unsigned int found = 0, i;
+	int err;
+
+	for (i = first; i < first + max && i < NR_THREAD_OBJECTS; i++) {
+		if (__atomic_exchange_n(&busy[i], true, __ATOMIC_ACQUIRE))
+			continue;
+		if (objects[i].size) {
+			__atomic_store_n(&busy[i], false, __ATOMIC_RELEASE);
+			continue;
+		}
+		sizes[found] = random_size();
+		some[found++] = &objects[i];
+	}
+	if (!found)
+		return;
+	err = objects_store(some, sizes, found, found, random_objcg(), random_nid());
+	expect(!err || err == -ENOMEM);
+	test_add(err ? &nr.failed : &nr.allocs, err ? 1 : found);
+	test_add(&nr.stored_many, !err && found > 1);
+	for (i = 0; i < found; i++)
+		__atomic_store_n(&busy[some[i] - objects], false, __ATOMIC_RELEASE);
+}
+
 static void check_and_free(struct object *object)
 {
 	unsigned long moves = test_read(&nr.moves);
@@ -138,7 +166,7 @@ static void free_some(unsigned int first, unsigned int max)
 static bool all_happened(void)
 {
 	return test_read(&nr.moves) && test_read(&nr.compacted) &&
-	       test_read(&nr.freed_many) &&
+	       test_read(&nr.freed_many) && test_read(&nr.stored_many) &&
 	       test_read(&nr.freed_late) && test_read(&nr.recounts) &&
 	       test_read(&nr.overlapped) &&
 	       (!ZS_OBJ_CLASS_BITS || test_read(&nr.changed)) &&
@@ -161,6 +189,11 @@ static void work(void)
 		if (test_random() % 16 == 0) {
 			operation++;
 			free_some(i, 1 + test_random() % MAX_FREED_AT_ONCE);
+			continue;
+		}
+		if (test_random() % 16 == 0) {
+			operation++;
+			store_some(i, 1 + test_random() % MAX_STORED_AT_ONCE);
 			continue;
 		}
 		if (__atomic_exchange_n(&busy[i], true, __ATOMIC_ACQUIRE))

@@ -16,6 +16,7 @@
 #include <glob.h>
 #include <linux/limits.h>
 #include <linux/mempolicy.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@
 #define PATH_NODES		"/sys/devices/system/node"
 #define PATH_THP		"/sys/kernel/mm/transparent_hugepage"
 #define PATH_ZRAM		"/sys/class/zram-control"
+#define PATH_MIN_SLAB		"/proc/sys/vm/min_slab_ratio"
 
 #define TIMEOUT			300	/* seconds, for slow emulation */
 #define NR_JOBS			4
@@ -220,6 +222,7 @@ struct env {
 
 	char zswap_enabled[8];
 	char shrinker_enabled[8];
+	char min_slab_ratio[8];
 	char swap_off[PATH_MAX];
 	int zram;
 
@@ -536,11 +539,9 @@ static int save(const char *path, char *old, size_t size, const char *value)
 	return put(path, value);
 }
 
-/* What is missing, or NULL. */
-static const char *set_up(struct env *env)
+/* What is missing of zswap, whatever kernel it is, or NULL. */
+static const char *set_up_zswap(struct env *env)
 {
-	glob_t files;
-
 	memset(env, 0, sizeof(*env));
 	env->tree.cg = env->cg;
 	env->zram = -1;
@@ -556,9 +557,6 @@ static const char *set_up(struct env *env)
 	if (save(PATH_ZSWAP "/enabled", env->zswap_enabled,
 		 sizeof(env->zswap_enabled), "Y"))
 		return "zswap cannot be enabled";
-	if (glob(PATH_WALKS, 0, NULL, &files))
-		return "no " PATH_WALKS ": no debugfs, or no CONFIG_ZSMALLOC_STAT";
-	globfree(&files);
 	/* It would take entries out while pools are compacted */
 	if (save(PATH_ZSWAP "/shrinker_enabled", env->shrinker_enabled,
 		 sizeof(env->shrinker_enabled), "N"))
@@ -567,8 +565,22 @@ static const char *set_up(struct env *env)
 	env->nr_nodes = zswap_read_nodes(env->node);
 	env->memcg = !cg_find_unified_root(env->root, sizeof(env->root), NULL) &&
 		     !cg_read_strstr(env->root, "cgroup.controllers", "memory") &&
-		     !cg_write(env->root, "cgroup.subtree_control", "+memory") &&
-		     !read_zswap_stat(env->root, &env->vm.root);
+		     !cg_write(env->root, "cgroup.subtree_control", "+memory");
+	return NULL;
+}
+
+/* What is missing, or NULL. */
+static const char *set_up(struct env *env)
+{
+	const char *missing = set_up_zswap(env);
+	glob_t files;
+
+	if (missing)
+		return missing;
+	if (glob(PATH_WALKS, 0, NULL, &files))
+		return "no " PATH_WALKS ": no debugfs, or no CONFIG_ZSMALLOC_STAT";
+	globfree(&files);
+	env->memcg = env->memcg && !read_zswap_stat(env->root, &env->vm.root);
 	return NULL;
 }
 
@@ -650,6 +662,7 @@ static void restore(struct env *env)
 			       strerror(errno));
 	zswap_destroy_tree(&env->tree);
 	give_blocks_back(env);
+	restore_value(PATH_MIN_SLAB, env->min_slab_ratio);
 	restore_value(PATH_ZSWAP "/shrinker_enabled", env->shrinker_enabled);
 	restore_value(PATH_ZSWAP "/enabled", env->zswap_enabled);
 	free_walk(&env->walk);
@@ -1304,10 +1317,9 @@ static long folios_stored(long kb)
 	return get(path, value, sizeof(value)) ? -1 : atol(value);
 }
 
-static int store_folios(struct env *env, long kb)
+/* Have the first job store folios of the size. */
+static int start_folios(struct env *env, long kb)
 {
-	struct zswap_cg *cg = &env->cg[0];
-	struct swapout *job = &env->job[0];
 	char path[PATH_MAX], text[128], *old;
 	long stored = folios_stored(kb);
 	int ret;
@@ -1320,16 +1332,22 @@ static int store_folios(struct env *env, long kb)
 		return -1;
 	*strchrnul(++old, ']') = 0;
 
-	job->folio_size = kb * 1024;
-	ret = start(env, 0, cg);
+	env->job[0].folio_size = kb * 1024;
+	ret = start(env, 0, &env->cg[0]);
 	put(path, old);
-	if (ret || settle(env, "large folios stored"))
+	if (ret)
 		return -1;
 	if (folios_stored(kb) <= stored) {
 		ksft_print_msg("no folio of %ld kB was stored as one\n", kb);
 		return -1;
 	}
-	if (check_jobs(env))
+	return 0;
+}
+
+static int store_folios(struct env *env, long kb)
+{
+	if (start_folios(env, kb) || settle(env, "large folios stored") ||
+	    check_jobs(env))
 		return -1;
 	stop_jobs(env);
 	return settle_empty(env, "freed");
@@ -1450,6 +1468,122 @@ TEST_F_TIMEOUT(zswap, nodes_only, TIMEOUT)
 	ASSERT_EQ(0, settle(env, "freed"));
 	EXPECT_EQ(stored, env->vm.total[ZSWAPPED]);
 	EXPECT_LT(env->vm.total[ZSWAP], compacted);
+}
+
+/* ---- tests of the lists that entries are on ---- */
+
+FIXTURE(zswap_lru) {
+	struct env env;
+};
+
+FIXTURE_VARIANT(zswap_lru) {
+	long kb;		/* of folios, 0: of a page */
+};
+
+FIXTURE_VARIANT_ADD(zswap_lru, page) { .kb = 0 };
+FIXTURE_VARIANT_ADD(zswap_lru, kb64) { .kb = 64 };
+FIXTURE_VARIANT_ADD(zswap_lru, kb2048) { .kb = 2048 };
+
+FIXTURE_SETUP(zswap_lru)
+{
+	const char *missing = set_up_zswap(&self->env);
+
+	if (!missing && !self->env.memcg)
+		missing = "no memory controller of cgroup v2";
+	if (!missing && access(PATH_NODES "/node0/reclaim", F_OK))
+		missing = "no " PATH_NODES "/node0/reclaim";
+	/* Nothing is reclaimed there where little else could be. */
+	if (!missing && save(PATH_MIN_SLAB, self->env.min_slab_ratio,
+			     sizeof(self->env.min_slab_ratio), "0"))
+		missing = "no " PATH_MIN_SLAB;
+	if (missing) {
+		restore(&self->env);
+		SKIP(return, "%s", missing);
+	}
+}
+
+FIXTURE_TEARDOWN(zswap_lru)
+{
+	restore(&self->env);
+}
+
+/* Stay on the CPU that this is running on. Return its node, or -1. */
+static int stay_on_node(void)
+{
+	unsigned int cpu, nid;
+	cpu_set_t set;
+
+	if (getcpu(&cpu, &nid))
+		return -1;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	/* It may have been moved meanwhile. */
+	if (sched_setaffinity(0, sizeof(set), &set) || getcpu(&cpu, &nid))
+		return -1;
+	return nid;
+}
+
+/*
+ * Shrink the lists of a node until @enough entries of the cgroup are written back,
+ * or no more are. Entries are looked at twice: the first time they are spared.
+ */
+static long shrink_node(int nid, const struct zswap_cg *cg, long enough)
+{
+	long before = stat_value(cg, "zswpwb"), written = 0;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PATH_NODES "/node%d/reclaim", nid);
+	put(PATH_ZSWAP "/shrinker_enabled", "Y");
+	for (int i = 0; i < 50 && written < enough; i++) {
+		put(path, "4M");
+		written = stat_value(cg, "zswpwb") - before;
+	}
+	put(PATH_ZSWAP "/shrinker_enabled", "N");
+	return written;
+}
+
+/*
+ * An entry is on a list of the node that its page was on, whatever node the task
+ * was on that swapped it out, and wherever slab and zsmalloc have put their parts
+ * of it: when that node is short of memory, entries of its pages are written back.
+ */
+TEST_F_TIMEOUT(zswap_lru, of_pages_node, TIMEOUT)
+{
+	struct env *env = &self->env;
+	struct zswap_cg *cg = &env->cg[0];
+	struct swapout *job = &env->job[0];
+	int here = stay_on_node(), nid = -1;
+	long stored, written, rest;
+
+	for (int n = 0; n < env->nr_nodes && nid < 0; n++)
+		if (env->node[n] != here && !slow_node(env->node[n]))
+			nid = env->node[n];
+	if (here < 0 || nid < 0)
+		SKIP(return, "no second node with memory");
+	if (variant->kb && folios_stored(variant->kb) < 0)
+		SKIP(return, "no folios of %ld kB", variant->kb);
+
+	ASSERT_EQ(0, add_cg(env, NULL, TOP));
+	size_job(job, nid);
+	ASSERT_EQ(0, variant->kb ? start_folios(env, variant->kb) :
+				   start(env, 0, cg));
+	stored = stat_value(cg, "zswpout");
+
+	written = 0;
+	for (int n = 0; n < env->nr_nodes; n++)
+		if (env->node[n] != nid)
+			written += shrink_node(env->node[n], cg, stored);
+	rest = shrink_node(nid, cg, stored / 2);
+	ksft_print_msg("%ld pages of node %d stored on node %d, %ld or more written back\n",
+		       stored, nid, here, rest);
+	ksft_print_msg("for the sake of other nodes: %ld\n", written);
+	EXPECT_LE((long)job->nr_pages, stored);
+	/* The task has a few pages of its own on its node. */
+	EXPECT_GT(stored / 20, written);
+	EXPECT_LE(stored / 2, rest);
+
+	EXPECT_EQ(0, swapout_tell(job, SWAPOUT_CHECK));
+	stop_jobs(env);
 }
 
 /* ---- tests on blocks of a node that go offline ---- */

@@ -201,6 +201,23 @@ static inline void kmem_cache_free(struct kmem_cache *cache, void *obj)
 	free(obj);
 }
 
+/* All or none. */
+static inline bool kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
+					 size_t nr, void **objs)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		objs[i] = kmem_cache_alloc(cache, gfp);
+		if (objs[i])
+			continue;
+		while (i--)
+			kmem_cache_free(cache, objs[i]);
+		return false;
+	}
+	return true;
+}
+
 extern bool test_irqs_off;
 
 #define irqs_disabled()		(test_irqs_off)
@@ -335,6 +352,8 @@ extern char *test_memory;
 extern __thread int test_page_owner;
 
 struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
+unsigned long alloc_pages_bulk_node(gfp_t gfp, int nid, unsigned long nr,
+				    struct page **pages);
 void release_page(struct page *page);
 void *kmap_local_page(struct page *page);
 void kunmap_local(const void *addr);
@@ -537,15 +556,21 @@ extern bool test_memcg_disabled;
 
 #define mem_cgroup_disabled()	(test_memcg_disabled)
 #define obj_cgroup_is_root(objcg) ((objcg)->memcg == test_memcgs)
-#define obj_cgroup_get(objcg)	test_add(&(objcg)->refs, 1)
+#define obj_cgroup_get_many(objcg, nr) test_add(&(objcg)->refs, nr)
+#define obj_cgroup_get(objcg)	obj_cgroup_get_many(objcg, 1)
 #define obj_cgroup_memcg(objcg)	((objcg)->memcg)
 #define cgroup_ino(cgroup)	((cgroup)->ino)
 
 /* May free the cgroup, charge and uncharge walk up the tree: not under a lock. */
-static inline void obj_cgroup_put(struct obj_cgroup *objcg)
+static inline void obj_cgroup_put_many(struct obj_cgroup *objcg, long nr)
 {
 	assert(!test_atomic_depth);
-	assert(test_add(&objcg->refs, -1) > 0);
+	assert(test_add(&objcg->refs, -nr) > 0);
+}
+
+static inline void obj_cgroup_put(struct obj_cgroup *objcg)
+{
+	obj_cgroup_put_many(objcg, 1);
 }
 
 static inline int obj_cgroup_charge_zs(struct obj_cgroup *objcg, gfp_t gfp,

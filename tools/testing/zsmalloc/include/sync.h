@@ -102,7 +102,9 @@ static inline unsigned long test_read_once(const void *p, size_t size)
 
 /* There is nobody else. */
 #define test_wait()			assert(false)
-#define assert_not_negative(value)	assert((value) >= 0)
+/* What is moved before it is accounted may leave a node that it never came to. */
+extern __thread bool test_batch_open;
+#define assert_not_negative(value)	assert((value) >= 0 || test_batch_open)
 
 #endif /* TEST_THREADS */
 

@@ -47,6 +47,21 @@ static void free_locked(struct object *object)
 	folio_unlock(page_folio(page));
 }
 
+/* Up to 16 free neighbours at once. */
+static void store_some(struct object *first)
+{
+	unsigned int sizes[16], nr;
+	int err;
+
+	for (nr = 0; nr < ARRAY_SIZE(sizes) && first + nr < objects + NR_STRESS_OBJECTS; nr++) {
+		if (first[nr].size)
+			break;
+		sizes[nr] = 1 + test_random() % PAGE_SIZE;
+	}
+	err = objects_alloc(first, sizes, nr, nr + test_random() % 2, random_objcg(), random_nid());
+	expect(!err || err == -ENOMEM);
+}
+
 static void random_operation(void)
 {
 	struct object *object = &objects[test_random() % NR_STRESS_OBJECTS];
@@ -65,6 +80,8 @@ static void random_operation(void)
 		operation_name = "deferred free";
 		free_retired(pools[pool]);
 		verify_counters();
+	} else if (!object->size && choice % 16 == 2) {
+		store_some(object);
 	} else if (!object->size) {
 		object_alloc_random(object, pool, 1 + test_random() % PAGE_SIZE);
 	} else if (choice % 16 == 0) {
