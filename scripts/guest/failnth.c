@@ -6,9 +6,10 @@
  *
  * Round N swaps the same pages out with the Nth allocation failing, until a round
  * has fewer allocations than that: pages of folios of each size, first as new ones
- * and then again, changed, while zswap still has an entry of what they were. In more
- * rounds a tenth of the allocations fail, so that what makes up for one that has
- * failed can fail as well. On a
+ * and then again, after a thread has touched them while they were stored, so that
+ * zswap stored some anew over an entry of what they were. In more rounds a tenth of
+ * the allocations fail, so that what makes up for one that has failed can fail as
+ * well, or half of those of nodes of zswap's tree. On a
  * machine with a device for private nodes they go there, on others to zsmalloc.
  * Whatever fails, no byte may change, and afterwards nothing may be left: no entry,
  * no handle, no pool page, no charge, no cgroup. KTAP on stdout. See
@@ -38,6 +39,7 @@
 #define HUGE_PAGES	"/sys/kernel/mm/transparent_hugepage/hugepages-"
 #define PRIVATE		"/sys/bus/dax/drivers/private_dax"
 #define SLAB		"/sys/kernel/slab/"
+#define FAIL_NODES	SLAB "radix_tree_node/failslab"
 
 static int test_nr;
 static int failed;
@@ -179,13 +181,25 @@ static int open_once(int fd, const char *path)
 	return fd;
 }
 
-/* Swap the pages out, with any allocation failing or not. */
-static void store_at_random(void)
+static void fail_at_random(const char *slab, const char *pages, const char *nodes_only)
+{
+	put(FAULTS "failslab/probability", slab);
+	put(FAULTS "fail_page_alloc/probability", pages);
+	if (access(FAIL_NODES, F_OK))
+		return;
+	put(FAIL_NODES, *nodes_only == 'Y' ? "1" : "0");
+	put(FAULTS "failslab/cache-filter", nodes_only);
+}
+
+/* Swap the pages out, with any allocation failing or not, or any of a tree's node. */
+static void store_at_random(bool nodes)
 {
 	static int fd = -1;
 
-	put(FAULTS "failslab/probability", "10");
-	put(FAULTS "fail_page_alloc/probability", "10");
+	if (nodes)
+		fail_at_random("50", "0", "Y");
+	else
+		fail_at_random("10", "10", "N");
 	/* Opening a file may fail, too. */
 	fd = open_once(fd, "/proc/self/make-it-fail");
 	if (pwrite(fd, "1", 1, 0) != 1)
@@ -193,8 +207,7 @@ static void store_at_random(void)
 	madvise(area, nr_pages * PAGE, MADV_PAGEOUT);
 	if (pwrite(fd, "0", 1, 0) != 1)
 		err(1, "make-it-fail");
-	put(FAULTS "failslab/probability", "0");
-	put(FAULTS "fail_page_alloc/probability", "0");
+	fail_at_random("0", "0", "N");
 }
 
 /* Returns whether the Nth allocation was reached, and made fail. */
@@ -297,16 +310,16 @@ static long stored(int kib)
 	return number(path);
 }
 
-/* The Nth allocation fails; or, with 0, some of them. */
+/* The Nth allocation fails; or, with 0 and -1, some of them. */
 static void run_round(int nth, bool again, struct round *round)
 {
 	fill();
 	if (again)
 		round->stale += make_stale();
-	if (nth)
+	if (nth > 0)
 		round->reached = store(nth);
 	else
-		store_at_random();
+		store_at_random(nth);
 	round->wrong += wrong_pages();
 	madvise(area, PMD_SIZE, MADV_DONTNEED);
 }
@@ -350,7 +363,7 @@ static void run_case(int kib, bool again)
 			break;
 	}
 	for (int i = 0; i < RANDOM_ROUNDS; i++)
-		run_round(0, again, &round);
+		run_round(-(i % 2), again, &round);
 	folios = stored(kib) - folios;
 	if (direct)
 		out = field("/proc/vmstat", "zswpout_direct ") - out;
