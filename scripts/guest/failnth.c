@@ -9,8 +9,9 @@
  * and then again, after a thread has touched them while they were stored, so that
  * zswap stored some anew over an entry of what they were. In more rounds a tenth of
  * the allocations fail, so that what makes up for one that has failed can fail as
- * well, or half of those of nodes of zswap's tree. On a
- * machine with a device for private nodes they go there, on others to zsmalloc.
+ * well, or half of those of nodes of zswap's tree, or zswap is off, so that nothing
+ * is stored over any of those entries. On a machine with a device for private nodes
+ * pages go there, on others to zsmalloc.
  * Whatever fails, no byte may change, and afterwards nothing may be left: no entry,
  * no handle, no pool page, no charge, no cgroup. KTAP on stdout. See
  * Documentation/fault-injection/fault-injection.rst. Slab must not merge caches
@@ -32,7 +33,7 @@
 #define MAX_PAGES	(PMD_SIZE / PAGE)
 #define SMALL_PAGES	24
 #define ROUNDS		5000
-#define RANDOM_ROUNDS	60
+#define MORE_ROUNDS	90
 #define TRIES		50
 #define GROUP		"/sys/fs/cgroup/failnth"
 #define FAULTS		"/sys/kernel/debug/"
@@ -147,7 +148,10 @@ static void race(bool on)
 		sched_yield();
 }
 
-/* Returns how many entries there are of pages that are not swapped out. */
+/*
+ * Returns how many entries there are of what pages were that are not swapped out.
+ * The one of a page that was mapped for reading only goes when it is written to.
+ */
 static long make_stale(void)
 {
 	long stale;
@@ -157,15 +161,17 @@ static long make_stale(void)
 		race(true);
 		page_out(area, nr_pages * PAGE);
 		race(false);
+		for (page = 0; page < nr_pages; page++)
+			if (present(page))
+				change(page);
 		stale = number(FAULTS "zswap/stored_pages");
 		for (page = 0; page < nr_pages; page++)
 			stale -= !present(page);
-		/* A page that is read in first has no entry then. */
-		for (page = 0; page < nr_pages; page++)
-			if (stale <= 0 || present(page))
-				change(page);
 		if (stale > 0)
 			return stale;
+		/* One that is read in has no entry then. */
+		for (page = 0; page < nr_pages; page++)
+			change(page);
 	}
 	return 0;
 }
@@ -181,25 +187,28 @@ static int open_once(int fd, const char *path)
 	return fd;
 }
 
-static void fail_at_random(const char *slab, const char *pages, const char *nodes_only)
+/* What fails: the Nth allocation, some of all, some of nodes of a tree; all stores */
+enum failure { NTH, SOME, SOME_NODES, ZSWAP };
+
+/* Percentages of the allocations of a task that is made to fail */
+static void fail_some(const char *slab, const char *pages, bool nodes_only)
 {
 	put(FAULTS "failslab/probability", slab);
 	put(FAULTS "fail_page_alloc/probability", pages);
 	if (access(FAIL_NODES, F_OK))
 		return;
-	put(FAIL_NODES, *nodes_only == 'Y' ? "1" : "0");
-	put(FAULTS "failslab/cache-filter", nodes_only);
+	put(FAIL_NODES, nodes_only ? "1" : "0");
+	put(FAULTS "failslab/cache-filter", nodes_only ? "Y" : "N");
 }
 
-/* Swap the pages out, with any allocation failing or not, or any of a tree's node. */
-static void store_at_random(bool nodes)
+static void store_with_some(bool nodes_only)
 {
 	static int fd = -1;
 
-	if (nodes)
-		fail_at_random("50", "0", "Y");
+	if (nodes_only)
+		fail_some("50", "0", true);
 	else
-		fail_at_random("10", "10", "N");
+		fail_some("10", "10", false);
 	/* Opening a file may fail, too. */
 	fd = open_once(fd, "/proc/self/make-it-fail");
 	if (pwrite(fd, "1", 1, 0) != 1)
@@ -207,11 +216,11 @@ static void store_at_random(bool nodes)
 	madvise(area, nr_pages * PAGE, MADV_PAGEOUT);
 	if (pwrite(fd, "0", 1, 0) != 1)
 		err(1, "make-it-fail");
-	fail_at_random("0", "0", "N");
+	fail_some("0", "0", false);
 }
 
 /* Returns whether the Nth allocation was reached, and made fail. */
-static bool store(int nth)
+static bool store_with_nth(int nth)
 {
 	static int fd = -1;
 	char text[16];
@@ -227,6 +236,25 @@ static bool store(int nth)
 		err(1, "fail-nth");
 	text[n] = 0;
 	return atoi(text) == 0;
+}
+
+/* Swap the pages out. Returns whether what is to fail did. */
+static bool store(enum failure failure, int nth)
+{
+	switch (failure) {
+	case NTH:
+		return store_with_nth(nth);
+	case SOME:
+	case SOME_NODES:
+		store_with_some(failure == SOME_NODES);
+		return true;
+	case ZSWAP:
+		put("/sys/module/zswap/parameters/enabled", "N");
+		page_out(area, nr_pages * PAGE);
+		put("/sys/module/zswap/parameters/enabled", "Y");
+		return true;
+	}
+	return false;
 }
 
 /* In use, not counting what CPUs have at hand. 0 if slab does not say. */
@@ -310,16 +338,12 @@ static long stored(int kib)
 	return number(path);
 }
 
-/* The Nth allocation fails; or, with 0 and -1, some of them. */
-static void run_round(int nth, bool again, struct round *round)
+static void run_round(enum failure failure, int nth, bool again, struct round *round)
 {
 	fill();
 	if (again)
 		round->stale += make_stale();
-	if (nth > 0)
-		round->reached = store(nth);
-	else
-		store_at_random(nth);
+	round->reached = store(failure, nth);
 	round->wrong += wrong_pages();
 	madvise(area, PMD_SIZE, MADV_DONTNEED);
 }
@@ -358,12 +382,12 @@ static void run_case(int kib, bool again)
 	folios = stored(kib);
 
 	for (nth = 1; nth <= ROUNDS; nth++) {
-		run_round(nth, again, &round);
+		run_round(NTH, nth, again, &round);
 		if (!round.reached)
 			break;
 	}
-	for (int i = 0; i < RANDOM_ROUNDS; i++)
-		run_round(-(i % 2), again, &round);
+	for (int i = 0; i < MORE_ROUNDS; i++)
+		run_round(SOME + i % 3, 0, again, &round);
 	folios = stored(kib) - folios;
 	if (direct)
 		out = field("/proc/vmstat", "zswpout_direct ") - out;
@@ -374,9 +398,9 @@ static void run_case(int kib, bool again)
 		usleep(50000);
 		left = leftover();
 	}
-	snprintf(text, sizeof(text), "%d allocations failed, one in each round, then some in each "
-		 "of %d; %ld folios were stored, %ld pages on a private node, %ld of older "
-		 "entries; %d pages are wrong; left: %s", nth - 1, RANDOM_ROUNDS, folios, out,
+	snprintf(text, sizeof(text), "%d allocations failed, one in each round, then some or zswap "
+		 "in each of %d; %ld folios were stored, %ld pages on a private node, %ld of older "
+		 "entries; %d pages are wrong; left: %s", nth - 1, MORE_ROUNDS, folios, out,
 		 round.stale, round.wrong, left ? left : "nothing");
 	result(nth > 1 && nth <= ROUNDS && folios && (!direct || out) && (!again || round.stale) &&
 	       !round.wrong && !left, name, text);
