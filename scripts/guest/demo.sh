@@ -5,6 +5,11 @@
 # instead, and the lines are: private KIND PLACE COUNTER VALUE. As "demo.sh direct"
 # it swaps one workload out to zswap in RAM and to zswap on the node: direct WAY
 # PLACE COUNTER VALUE.
+#
+# And of `ztier report`: as "demo.sh timeline private" it swaps a workload out to
+# both in turn and takes the node away, as "demo.sh timeline nodes" it takes a node
+# offline on which a cgroup has compressed pages. Meanwhile the program timeline
+# prints who holds what where.
 
 # shellcheck disable=SC3045 # busybox has read -t
 set -eu
@@ -163,23 +168,6 @@ direct()
 	swap_with cost
 }
 
-case ${1-} in
-private)
-	private_node
-	exit ;;
-direct)
-	direct
-	exit ;;
-esac
-
-cd /sys/fs/cgroup
-echo '+memory' >cgroup.subtree_control
-groups='web batch archive cold'
-
-mkfifo /tmp/go /tmp/said
-# Open here, or the workloads would have to wait for each other.
-exec 3<>/tmp/go 4<>/tmp/said
-
 # expect LINE: what a workload says next
 expect()
 {
@@ -189,15 +177,21 @@ expect()
 	fi
 }
 
-# start GROUP NODE MIB TEXT: a workload on a node, swapped out by memory.reclaim
-start()
+# launch GROUP NODE MIB TEXT: a workload on a node, in a cgroup of its own
+launch()
 {
 	mkdir "$1"
 	(
 		echo 0 >"$1/cgroup.procs"
 		exec workload "$@"
-	) </tmp/go >/tmp/said 3>&- 4>&- &
+	) </tmp/go >/tmp/said 3>&- 4>&- 5>&- &
 	expect "$1 ready"
+}
+
+# start GROUP NODE MIB TEXT: the same, swapped out by memory.reclaim
+start()
+{
+	launch "$@"
 	# what can't be reclaimed at the first attempt may be at the next one
 	for _ in 1 2 3; do
 		echo "$3M swappiness=max" 2>/dev/null >"$1/memory.reclaim" && break
@@ -225,6 +219,130 @@ counters()
 	echo "$1 pool all bytes $(cat /sys/kernel/debug/zswap/pool_total_size)"
 }
 
+# phase NAME: of the timeline, with a pause by which the phases are told apart
+phase()
+{
+	echo "$1" >&5
+	sleep 0.6
+}
+
+# at_rest_phase NAME: the same, for what is compared to the byte: values of cgroups
+# may lag by two seconds
+at_rest_phase()
+{
+	sleep 2.5
+	phase "$1"
+}
+
+# reclaim GROUP MIB: little by little, until hardly more than that is as it was
+reclaim()
+{
+	for _ in $(seq 60); do
+		[ "$(word "$1/memory.stat" anon)" -gt $(($2 * 1048576 + 65536)) ] || return 0
+		echo '512K swappiness=max' 2>/dev/null >"$1/memory.reclaim" || true
+		sleep 0.05
+	done
+}
+
+# begin_timeline MILLISECONDS GROUP...
+begin_timeline()
+{
+	echo "fact release $(uname -r)"
+	echo "fact cpus $(nproc)"
+	echo "fact memory $(($(word /proc/meminfo MemTotal:) * 1024))"
+	echo "fact compressor $(cat /sys/module/zswap/parameters/compressor)"
+	mkfifo /tmp/phases
+	exec 5<>/tmp/phases
+	timeline "$@" </tmp/phases 3>&- 4>&- 5>&- &
+	reader=$!
+}
+
+# end_timeline WORKLOADS: all memory is read, and checked
+end_timeline()
+{
+	at_rest_phase 'all is read back'
+	exec 3>&-
+	for _ in $(seq "$1"); do
+		read -r -t 300 name word wrong <&4
+		echo "check $name $word $wrong"
+	done
+	phase 'processes end'
+	sleep 0.5
+	exec 5>&-
+	wait "$reader"
+}
+
+timeline_private()
+{
+	begin_timeline 100 web
+	private-node online >/dev/null
+	nid=$(cat /sys/devices/system/node/has_private_memory)
+	node=/sys/devices/system/node/node$nid emul=/sys/kernel/debug/private_emul/$nid
+	wait_for_rest
+	echo "fact private $nid"
+	echo N >/sys/module/zswap/parameters/direct
+	phase 'memory is filled'
+	launch web 0 32 80
+	phase 'to zswap in RAM'
+	reclaim web 16
+	at_rest_phase 'to zswap on the private node'
+	echo Y >/sys/module/zswap/parameters/direct
+	reclaim web 0
+	at_rest_phase 'private node taken away'
+	private-node unplugged >/dev/null
+	end_timeline 1
+}
+
+timeline_nodes()
+{
+	groups='web batch archive cold'
+	# shellcheck disable=SC2086 # its words
+	begin_timeline 200 $groups
+	phase 'memory is filled'
+	launch web 0 16 80
+	launch batch 1 12 60
+	launch archive 2 12 95
+	launch cold 3 2 90
+	phase 'to zswap'
+	for group in $groups; do
+		reclaim "$group" 0
+	done
+	for dev in /sys/bus/dax/devices/*; do
+		[ "$(cat "$dev/target_node")" != 2 ] || break
+	done
+	at_rest_phase 'node 2 taken offline'
+	echo unplugged >"$dev/state"
+	# what is bound to it would have to go to node 3, which is slow
+	at_rest_phase 'node 2 is back'
+	echo online_movable >"$dev/state"
+	end_timeline 4
+}
+
+# ---- what is asked for --------------------------------------------------------
+
+case ${1-} in
+private)
+	private_node
+	exit ;;
+direct)
+	direct
+	exit ;;
+esac
+
+cd /sys/fs/cgroup
+echo '+memory' >cgroup.subtree_control
+
+mkfifo /tmp/go /tmp/said
+# Open here, or the workloads would have to wait for each other.
+exec 3<>/tmp/go 4<>/tmp/said
+
+case ${1-} in
+timeline)
+	"timeline_$2"
+	exit ;;
+esac
+
+groups='web batch archive cold'
 # Without a cgroup of its own, its memory is the root's.
 workload root 0 2 75 pageout </tmp/go >/tmp/said 3>&- 4>&- &
 expect 'root ready'

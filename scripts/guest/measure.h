@@ -19,7 +19,7 @@
 
 static char buffer[65536];
 
-static void put(const char *path, const char *value)
+static inline void put(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY);
 
