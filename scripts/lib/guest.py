@@ -73,6 +73,7 @@ class Guest:
     timeout: int = 600
     show_log: bool = False
     name: str = 'run'           # of the log
+    accelerator: str = 'tcg'    # what QEMU had for the last run
 
     def run(self, argv, out=None):
         """The exit status of argv. What it prints goes to out('o' or 'e', bytes)."""
@@ -172,7 +173,8 @@ class Guest:
             append.append('nokaslr')
             accel = ['-accel', 'tcg', '-icount', 'shift=0,sleep=off']
         else:
-            accel = ['-accel', accelerator(qemu, self.kernel, self.topology)]
+            self.accelerator = accelerator(qemu, self.kernel, self.topology)
+            accel = ['-accel', self.accelerator]
             # While 7.3.4 finds out what the boot CPU can do (identify_cpu()), it does
             # not know for a moment that page tables have five levels. KASAN then takes
             # what an interrupt reads for a wild access: 3 of 5 boots on a busy host.
