@@ -105,6 +105,7 @@ struct sample {
 	size_t nr_rows;
 	size_t size_rows;
 	size_t no_controller;
+	int all_error;		/* why that of all could not be read */
 	bool by_node;		/* what the kernel has */
 	bool direct;
 	bool by_counter;
@@ -652,12 +653,36 @@ static bool file_has_word(const char *path, const char *word)
 	return text && has_word(text, word, " \t\n");
 }
 
+/* The option may be there more than once, each time with a list. */
 static bool is_disabled(void)
 {
+	static const char option[] = "cgroup_disable=", memory[] = "memory";
 	const char *text = read_file(at("/proc/cmdline"));
-	const char *value = text ? strstr(text, "cgroup_disable=") : NULL;
 
-	return value && has_word(value + strlen("cgroup_disable="), "memory", ",\n ");
+	while (text && (text = strstr(text, option))) {
+		size_t len;
+
+		text += strlen(option);
+		for (;; text += len + 1) {
+			len = strcspn(text, " ,\n");
+			if (len == strlen(memory) && !strncmp(text, memory, len))
+				return true;
+			if (text[len] != ',')
+				break;
+		}
+	}
+	return false;
+}
+
+/*
+ * In a container, or where a part of the tree is mounted, what looks like the root of
+ * cgroups is none. The root is the only cgroup without a type.
+ */
+static bool is_real_root(void)
+{
+	struct stat st;
+
+	return stat(at("%s/cgroup.type", mount_point), &st);
 }
 
 /* Find where the statistics are, or say why there are none. */
@@ -682,6 +707,10 @@ static void find_cgroups(void)
 	if (!mount_point)
 		die(1,
 		    "/proc/self/mounts: cgroup2 is not mounted. Mount it: mount -t cgroup2 none /sys/fs/cgroup");
+	if (!is_real_root())
+		die(1,
+		    "%s/cgroup.controllers: the memory controller is not enabled for this cgroup, as in a container. Outside, write +memory to cgroup.subtree_control of its parent",
+		    mount_point);
 	die(1,
 	    "%s/cgroup.controllers: this kernel has no memory controller. It takes CONFIG_MEMCG",
 	    mount_point);
@@ -930,6 +959,9 @@ static void check_top(const struct sample *sample)
 	if (top->skipped)
 		die(1, "%s%s: there is no such cgroup. Find its name: systemd-cgls, or ls %s",
 		    mount_point, cgroup, mount_point);
+	if (top->error && top->error != ENODATA && !top->usage.valid && !top->nr_children)
+		die(1, "%s%s: its statistics cannot be read: %s%s", mount_point, cgroup,
+		    strerror(top->error), top->error == EACCES ? ". Try as root" : "");
 	if (top->error == ENODATA)
 		die(1,
 		    "%s%s/memory.stat: no zswap and zswapped in it. It takes Linux 5.19 with CONFIG_ZSWAP",
@@ -979,6 +1011,45 @@ static void sort_rows(struct sample *sample)
 			      sizeof(*sample->row), compare_rows);
 }
 
+/* Whether a row has, in all and on each node, what @nr rows below it have together. */
+static bool holds(const struct usage *usage, const struct row *below, size_t nr)
+{
+	struct amount on_node[MAX_NODES] = {}, sum = {};
+
+	for (size_t r = 0; r < nr; r++) {
+		const struct usage *part = &below[r].usage;
+
+		for (int i = 0; part->valid && i < NR_ITEMS; i++) {
+			sum.bytes[i] += part->total.bytes[i];
+			for (size_t n = 0; n < part->nr_shares; n++)
+				on_node[part->share[n].nid].bytes[i] +=
+					part->share[n].amount.bytes[i];
+		}
+	}
+	for (int i = 0; i < NR_ITEMS; i++) {
+		if (sum.bytes[i] > usage->total.bytes[i])
+			return false;
+		for (uint64_t nid = 0; usage->by_node && nid < MAX_NODES; nid++)
+			if (on_node[nid].bytes[i] > find_share(usage, nid)->bytes[i])
+				return false;
+	}
+	return true;
+}
+
+/* Rows are read one after the other: what has grown meanwhile shows up below only. */
+static void check_rows(struct sample *sample)
+{
+	for (size_t i = 0; i < sample->nr_rows; i++) {
+		struct row *row = &sample->row[i];
+
+		if (row->usage.valid && row->nr_children)
+			row->usage.stable &= holds(&row->usage, sample->row + row->child,
+						   row->nr_children);
+	}
+	if (sample->all.valid)
+		sample->all.stable &= holds(&sample->all, sample->row, 1);
+}
+
 /*
  * The root comes first. When the statistics of any cgroup are due to be brought up to
  * date, the root's are, and with them all others': rows are of the same moment then.
@@ -989,12 +1060,13 @@ static void take_sample(struct sample *sample)
 
 	memset(sample, 0, sizeof(*sample));
 	read_nodes(sample);
-	if (!from_root)
-		read_usage(sample, "/", &sample->all);
+	if (!from_root && read_usage(sample, "/", &sample->all) != READ_DONE)
+		sample->all_error = errno;
 	add_row(sample, copy(opt.cgroup), 0);
 	for (size_t i = 0; i < sample->nr_rows; i++)
 		read_row(sample, i);
 	check_top(sample);
+	check_rows(sample);
 	/* The same values in both places. */
 	if (from_root)
 		sample->all = sample->row->usage;
@@ -1099,6 +1171,13 @@ static void make_notes(const struct sample *sample, struct notes *notes)
 
 	memset(notes, 0, sizeof(*notes));
 	walk(sample, sample->row, count_row, &tally);
+	/* Of the root, if it is no row. */
+	if (strcmp(opt.cgroup, "/")) {
+		tally.unstable += sample->all.valid && !sample->all.stable;
+		tally.failed += !!sample->all_error;
+		if (sample->all_error)
+			tally.error = sample->all_error;
+	}
 	if (tally.unstable)
 		note(notes,
 		     "%zu marked ~: changed while they were read, and may not add up",
@@ -1114,6 +1193,9 @@ static void make_notes(const struct sample *sample, struct notes *notes)
 	if (!sample->by_counter)
 		note(notes,
 		     "no nr_zswap in /proc/vmstat: this kernel does not count nodes, nor what the root itself has");
+	if (!is_real_root())
+		note(notes, "%s is not the root of cgroups: nodes count more than is shown here",
+		     mount_point);
 	if (!sample->enabled)
 		note(notes, "%s: zswap is off, nothing is added to what is there",
 		     PATH_ENABLED);
@@ -1458,7 +1540,10 @@ static void append_row(const struct row *row, void *lines)
 	});
 }
 
-/* What the nodes say of themselves: @get has the total, if there is none of all. */
+/*
+ * What the nodes count themselves, or what devices say that is taken up of their media.
+ * Of the media there is no total but the sum.
+ */
 static void make_node_usage(const struct sample *sample, const struct layout *layout,
 			    struct usage *usage, bool media)
 {
@@ -1860,7 +1945,6 @@ static void enter_screen(void)
 	static const char codes[] = "\033[?1049h\033[?25l\033[?7l";
 
 	on_screen = true;
-	atexit(leave_screen);
 	write_all(codes, strlen(codes));
 }
 
@@ -1919,7 +2003,23 @@ static void show_again(bool screen)
 	free(text.data);
 }
 
-/* Until SIGINT or SIGTERM, which wait while a sample is taken. */
+/* Stop as SIGTSTP does, with the terminal as it was. */
+static void suspend(bool screen)
+{
+	sigset_t set;
+
+	leave_screen();
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	/* Here it goes on after SIGCONT. */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (screen)
+		enter_screen();
+}
+
+/* Until SIGINT or another signal to end, which waits while a sample is taken. */
 static void watch(void)
 {
 	struct timespec delay = {
@@ -1934,8 +2034,11 @@ static void watch(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTSTP);
 	sigaddset(&set, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	atexit(leave_screen);
 	if (screen)
 		enter_screen();
 	do {
@@ -1943,7 +2046,9 @@ static void watch(void)
 		do {
 			sig = sigtimedwait(&set, NULL, &delay);
 		} while (sig < 0 && errno == EINTR);
-	} while (sig < 0 || sig == SIGWINCH);
+		if (sig == SIGTSTP)
+			suspend(screen);
+	} while (sig < 0 || sig == SIGWINCH || sig == SIGTSTP);
 	leave_screen();
 }
 
@@ -2092,6 +2197,8 @@ static void parse_options(int argc, char **argv)
 			break;
 		case PAGE_SIZE:
 			opt.page_size = number_of("page-size", optarg, 1 << 30);
+			if (!opt.page_size)
+				usage_error("page-size", optarg, "a size");
 			break;
 		case 'h':
 			print_help();

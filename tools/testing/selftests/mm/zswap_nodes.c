@@ -1085,7 +1085,7 @@ static int set_fault(const char *name, const char *file, const char *value)
 	return put(path, value);
 }
 
-/* One of @n allocations of a task that asks for it fails. None, if @n is 0. */
+/* A share of @percent of the allocations of a task that asks for it fails. */
 static int inject(const char *name, int percent)
 {
 	char text[16];

@@ -137,7 +137,7 @@ static void test_reader(void)
 	struct page *pages[ZS_MAX_PAGES_PER_ZSPAGE];
 	static char copy[PAGE_SIZE];
 	struct object *object;
-	unsigned int i, nr;
+	unsigned int i, nr, nr_pages;
 	void *data;
 
 	open_pools();
@@ -148,8 +148,8 @@ static void test_reader(void)
 
 	for (object = objects; object < objects + nr; object += 4, operation++) {
 		data = zs_obj_read_begin(pools[ZSWAP], object->handle, object->size, copy);
-		nr = object_pages(object, pages);
-		for (i = 0; i < nr; i++)
+		nr_pages = object_pages(object, pages);
+		for (i = 0; i < nr_pages; i++)
 			expect_eq(move_page(pages[i], i % NR_TEST_NODES), -EBUSY, "move");
 		operation_name = "compaction";
 		zs_compact(pools[ZSWAP]);
