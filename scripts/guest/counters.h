@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <stdarg.h>
@@ -69,7 +70,7 @@ struct look {
 
 static void die(const char *what, const char *why, const char *next)
 {
-	fprintf(stderr, "torture: %s: %s. %s\n", what, why, next);
+	fprintf(stderr, "%s: %s: %s. %s\n", program_invocation_short_name, what, why, next);
 	exit(1);
 }
 

@@ -31,7 +31,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "counters.h"
+#include "comparisons.h"
 #include "kmemleak.h"
 #include "random.h"
 
@@ -1002,16 +1002,6 @@ static void (* const disturbers[])(long) = {
 #define NR_DISTURBERS	((int)(sizeof(disturbers) / sizeof(*disturbers)))
 #define NR_PROCESSES	(WORKERS + NR_DISTURBERS)
 
-static int test_nr, failures;
-
-static void result(bool good, const char *what, const char *detail)
-{
-	printf("%sok %d %s%s%s\n", good ? "" : "not ", ++test_nr, what,
-	       *detail ? " # " : "", detail);
-	fflush(stdout);
-	failures += !good;
-}
-
 /* Waits until all are at rest. A process that fails has said why. */
 static void wait_for_all(void)
 {
@@ -1071,23 +1061,6 @@ static void print_operations(const struct totals *before, double seconds)
 	printf("\n");
 }
 
-struct comparisons {
-	int nr;
-	long values;
-	struct look *wrong;
-};
-
-static bool compare(struct comparisons *comparisons)
-{
-	struct look *look = at_rest();
-
-	comparisons->nr++;
-	comparisons->values += look->compared;
-	if (look->wrong)
-		comparisons->wrong = look;
-	return !look->wrong;
-}
-
 static void rest(struct comparisons *comparisons, const struct totals *before, double began)
 {
 	struct totals diff;
@@ -1104,22 +1077,6 @@ static void rest(struct comparisons *comparisons, const struct totals *before, d
 	shared->parked = 0;
 	shared->calm = 0;
 	shared->pause = 0;
-}
-
-static void report_counters(const struct comparisons *comparisons)
-{
-	const struct look *wrong = comparisons->wrong;
-
-	if (wrong) {
-		printf("# counters: %s\n", wrong->first);
-		printf("# counters: %ld of %ld values differ, at comparison %d\n",
-		       wrong->wrong, wrong->compared, comparisons->nr);
-		result(false, "counters_at_rest", "");
-		return;
-	}
-	printf("# %d comparisons at rest, %ld values, greatest difference 0\n",
-	       comparisons->nr, comparisons->values);
-	result(comparisons->nr > 0, "counters_at_rest", "");
 }
 
 static void report_contents(void)

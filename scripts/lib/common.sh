@@ -241,14 +241,15 @@ need_tree()
 }
 
 # git that no configuration of the user's can change; commits are by the
-# developers of the series unless $zgit_user says otherwise
+# developers of the series unless $zgit_user and $zgit_mail say otherwise
 zgit()
 {
 	local user=${zgit_user-ztier developers}
+	local mail=${zgit_mail-${user%% *}@localhost}
 
 	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null \
-	GIT_AUTHOR_NAME=$user GIT_AUTHOR_EMAIL=${user%% *}@localhost \
-	GIT_COMMITTER_NAME=$user GIT_COMMITTER_EMAIL=${user%% *}@localhost \
+	GIT_AUTHOR_NAME=$user GIT_AUTHOR_EMAIL=$mail \
+	GIT_COMMITTER_NAME=$user GIT_COMMITTER_EMAIL=$mail \
 		git -c core.hooksPath=/dev/null -c commit.gpgSign=false \
 		-c gc.auto=0 -c core.fsync=none -c advice.detachedHead=false "$@"
 }

@@ -3,44 +3,116 @@
 # shellcheck source=apt.sh
 . "$ZTIER_TOP/scripts/lib/apt.sh"
 
+# deb_open NAME LABEL: apt on the package sources of the machine's own release, and on its
+# backports if deb_options ask for them
+deb_open()
+{
+	local codename
+
+	codename=$(os_release VERSION_CODENAME)
+	apt_open "$1" ||
+		die "$2" "this machine has no apt-get to download it with" "Install it by other means"
+	machine_sources "^${codename:-none}(-updates|-security)?\$" >"$apt_state/parts/machine.sources"
+	[ -s "$apt_state/parts/machine.sources" ] ||
+		machine_sources '^(stable|oldstable|testing|unstable|sid)' >"$apt_state/parts/machine.sources"
+	[ -s "$apt_state/parts/machine.sources" ] ||
+		die "$2" "no Debian mirror in the machine's apt sources" "Install it by other means"
+	[[ ${deb_options[*]} != *-backports ]] || apt_suite "$codename-backports" ||
+		die "$2" "no Debian mirror in the machine's apt sources" "Install it by other means"
+}
+
+# deb_unpack NAME LABEL FOLDER ARG...: unpacks into FOLDER what apt-get install ARG...
+# would install, from the sources that were opened
+deb_unpack()
+{
+	local name=$1 label=$2 folder=$3 file
+
+	shift 3
+	mkdir -p "$folder" || die "$folder" "can't be made" "Set ZTIER_CACHE to a folder you may write to"
+	{ run_step "$name" "Reading the package lists" apt_own apt-get update "${deb_options[@]}" &&
+	  run_step "$name" "Downloading $label" apt_own apt-get install --download-only \
+		--no-install-recommends -o Debug::NoLocking=1 "${deb_options[@]}" "$@"; } ||
+		die "$label" "it can't be had from this mirror" "Check the network, or install it by other means"
+	for file in "$apt_state"/cache/archives/*.deb; do
+		dpkg-deb -x "$file" "$folder" || die "${file##*/}" "can't be unpacked" "Delete $apt_state and repeat"
+	done
+	# the packages, and lists that are read anew each time
+	rm -rf "$apt_state"
+}
+deb_options=()
+
+# deb_keep NEW TREE: prints TREE, which NEW becomes, unless another one was there first
+deb_keep()
+{
+	mv -T "$1" "$2" 2>/dev/null || [ -d "$2" ] || die "$2" "can't be made" "Make room, then repeat"
+	echo "$2"
+}
+
 # deb_tree NAME PACKAGE...: prints a folder with the packages of the machine's own
 # release, and with those that they need and the machine has not installed. It is
 # made once, by any user; nothing is installed.
 deb_tree()
 {
-	local name=$1 codename tree new file
+	local name=$1 codename tree new=$ZTIER_CACHE/debs-$1.$$
 
 	shift
 	codename=$(os_release VERSION_CODENAME)
-	tree=$ZTIER_CACHE/debs-$name-${codename:-unknown} new=$ZTIER_CACHE/debs-$name.$$
+	tree=$ZTIER_CACHE/debs-$name-${codename:-unknown}
 	[ -d "$tree" ] && echo "$tree" && return
-	apt_open "debs-$name" ||
-		die "$1" "this machine has no apt-get to download it with" "Install it by other means"
-	machine_sources "^${codename:-none}(-updates|-security)?\$" >"$apt_state/parts/machine.sources"
-	[ -s "$apt_state/parts/machine.sources" ] ||
-		machine_sources '^(stable|oldstable|testing|unstable|sid)' >"$apt_state/parts/machine.sources"
-	[ -s "$apt_state/parts/machine.sources" ] ||
-		die "$1" "no Debian mirror in the machine's apt sources" "Install: $*"
-	mkdir -p "$new" && on_exit rm -rf "$new"
-	{ run_step "debs-$name" "Reading the package lists" apt_own apt-get update &&
-	  run_step "debs-$name" "Downloading $1" apt_own apt-get install --download-only \
-		--reinstall --no-install-recommends -o Debug::NoLocking=1 "$@"; } ||
-		die "$1" "it can't be had from this mirror" "Check the network, or install: $*"
-	for file in "$apt_state"/cache/archives/*.deb; do
-		dpkg-deb -x "$file" "$new" || die "${file##*/}" "can't be unpacked" "Delete $apt_state and repeat"
-	done
-	# the packages, and lists that are read anew each time
-	rm -rf "$apt_state"
-	# or another one was there first
-	mv -T "$new" "$tree" 2>/dev/null || [ -d "$tree" ] || die "$tree" "can't be made" "Make room, then repeat"
-	echo "$tree"
+	on_exit rm -rf "$new"
+	deb_open "debs-$name" "$1"
+	deb_unpack "debs-$name" "$1" "$new" --reinstall "$@"
+	deb_keep "$new" "$tree"
+}
+
+# foreign_tree ARCH PACKAGE: the same of a package of another architecture, for guests
+foreign_tree()
+{
+	local tree new=$ZTIER_CACHE/debs-$2.$$ codename
+	local deb_options=(-o "APT::Architecture=$1" -o Dir::State::status=/dev/null)
+
+	codename=$(os_release VERSION_CODENAME)
+	tree=$ZTIER_CACHE/debs-$2-$1-${codename:-unknown}
+	[ -d "$tree" ] && echo "$tree" && return
+	on_exit rm -rf "$new"
+	apt_open "debs-$2-$1" ||
+		die "$2:$1" "this machine has no apt-get to download it with" "Do without it"
+	apt_suite "$codename" ||
+		die "$2:$1" "no Debian mirror in the machine's apt sources" "Do without it"
+	deb_unpack "debs-$2-$1" "$2:$1" "$new" "$2"
+	deb_keep "$new" "$tree"
+}
+
+# guest_program NAME SUITE PACKAGE: prints a folder, to be put over a guest's root, with
+# /usr/bin/NAME of a package of SUITE and the libraries that it needs. It is made once.
+guest_program()
+{
+	local name=$1 tree=$ZTIER_CACHE/$1-$2 new=$ZTIER_CACHE/$1.$$ linker
+	# none of the machine's packages counts as installed
+	local deb_options=(-o Dir::State::status=/dev/null)
+
+	[ -d "$tree" ] && echo "$tree" && return
+	apt_open "$name" || die "$name" "this machine has no apt-get to download it with" "Do without it"
+	apt_suite "$2" || die "$name" "no Debian mirror in the machine's apt sources" "Do without it"
+	on_exit rm -rf "$new"
+	deb_unpack "$name" "$name" "$new/all" "$3"
+	mkdir -p "$new"/tree/{bin,lib64,lib/x86_64-linux-gnu}
+
+	linker=$new/all/usr/lib64/ld-linux-x86-64.so.2
+	"$linker" --library-path "$new/all/usr/lib/x86_64-linux-gnu" --list "$new/all/usr/bin/$name" |
+		awk '$3 ~ /^\// && !/ld-linux/ { print $3 }' >"$new/libraries"
+	[ -s "$new/libraries" ] || die "$name" "its libraries are not found" "Repeat; else report it"
+	xargs cp -L -t "$new/tree/lib/x86_64-linux-gnu" <"$new/libraries" &&
+		cp -L "$linker" "$new/tree/lib64" && cp "$new/all/usr/bin/$name" "$new/tree/bin" &&
+		deb_keep "$new/tree" "$tree" && rm -rf "$new"
 }
 
 # deb_libraries TREE: the folders of its libraries, as LD_LIBRARY_PATH has them. Some
 # packages leave links to be made by what is not run here.
 deb_libraries()
 {
-	find "$1/usr/lib" -name '*.so*' -path "*/$(gcc_triplet)/*" -printf '%h\n' | sort -u | paste -sd:
+	[ ! -d "$1/usr/lib" ] ||
+		find "$1/usr/lib" -name '*.so*' -path "*/$(gcc_triplet)/*" -printf '%h\n' | sort -u | paste -sd:
 }
 
 gcc_triplet()
@@ -72,4 +144,29 @@ chromium_env()
 	echo "CHROMEDRIVER=$tree/usr/bin/chromedriver"
 	echo "FONTS=$tree/usr/share/fonts"
 	echo "LD_LIBRARY_PATH=$(deb_libraries "$tree")"
+}
+
+# send_email_env: where git finds git-send-email
+send_email_env()
+{
+	local tree
+
+	tree=$(deb_tree send-email git-email libmailtools-perl) || return
+	echo "PATH=$tree/usr/lib/git-core:$PATH"
+	echo "PERL5LIB=$tree/usr/share/perl5"
+}
+
+# sphinx_env: the same for sphinx-build, as `make htmldocs` uses it
+sphinx_env()
+{
+	local tree
+
+	tree=$(deb_tree sphinx python3-sphinx python3-yaml libjs-sphinxdoc libjs-jquery libjs-underscore) ||
+		return
+	# Debian's look for their templates where they would be installed
+	sed -i "s,'/usr/share/,'$tree/usr/share/," \
+		"$tree"/usr/lib/python3/dist-packages/{sphinx,docutils}/__init__.py || return
+	echo "PATH=$tree/usr/bin:$PATH"
+	echo "PYTHONPATH=$tree/usr/lib/python3/dist-packages"
+	echo "PYTHON3=/usr/bin/python3"
 }

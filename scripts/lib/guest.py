@@ -38,8 +38,9 @@ TROUBLE = re.compile(r'\b(BUG|WARNING|KASAN|UBSAN): |Oops|Unable to handle|gener
 REPORT_LINES = 45       # of them the stack is seldom further down
 
 
-# A guest that has not begun with the command by then, never will. Seen once in
-# some dozen boots under TCG on a busy host: all CPUs spin in stop_machine().
+# A guest that has not begun with the command by then, never will, unless the host is
+# so busy that it has hardly run: then five times as long. Seen once in some dozen boots under TCG on a busy host:
+# all CPUs spin in stop_machine().
 BOOT_TIME = 120
 ATTEMPTS = 2
 
@@ -58,7 +59,7 @@ class BootHang(GuestError):
 @dataclass
 class Guest:
     kernel: Path
-    um: bool = False
+    arch: str = 'x86_64'        # as the kernel calls it; 'um' has no QEMU
     topology: str = 'uma'
     cpus: int = 0               # 0: the topology's default
     mem: str = ''
@@ -74,6 +75,7 @@ class Guest:
     show_log: bool = False
     name: str = 'run'           # of the log
     accelerator: str = 'tcg'    # what QEMU had for the last run
+    libraries: dict = field(default_factory=dict)   # environment that QEMU needs
 
     def run(self, argv, out=None):
         """The exit status of argv. What it prints goes to out('o' or 'e', bytes)."""
@@ -89,7 +91,7 @@ class Guest:
         with Workspace() as work:
             self.log = BUILD / 'log' / f'{self.name}.log'
             self.log.parent.mkdir(parents=True, exist_ok=True)
-            initramfs = work.initramfs(argv, self.adds, self.trees)
+            initramfs = work.initramfs(self.arch, argv, self.adds, self.trees)
             reader, writer = os.pipe()
             try:
                 command = self.command(initramfs, work.swap(), f'fd:{writer}')
@@ -112,7 +114,7 @@ class Guest:
     def interact(self):
         """A shell on the guest's console, until it powers off."""
         with Workspace() as work:
-            command = self.command(work.initramfs(None, self.adds, self.trees),
+            command = self.command(work.initramfs(self.arch, None, self.adds, self.trees),
                                    work.swap(), 'null', interactive=True)
             terminal = termios.tcgetattr(0) if os.isatty(0) else None
             process = subprocess.Popen(command, env=self.environment(work))
@@ -126,7 +128,8 @@ class Guest:
 
     def environment(self, work):
         # where User Mode Linux puts its memory, and QEMU what it must write
-        return dict(os.environ, TMPDIR='/dev/shm' if self.um else str(work.path))
+        return dict(os.environ, TMPDIR='/dev/shm' if self.arch == 'um' else str(work.path),
+                    **self.libraries)
 
     def command(self, initramfs, swap, channel, interactive=False):
         append = ['panic=-1', 'oops=panic', 'kunit.enable=0', *self.kernel_args]
@@ -138,7 +141,7 @@ class Guest:
             append.append('nokaslr')
         if interactive:
             append += ['quiet', 'loglevel=4']
-        if self.um:
+        if self.arch == 'um':
             return self.um_command(initramfs, swap, channel, append, interactive)
         return self.qemu_command(initramfs, swap, channel, append, interactive)
 
@@ -155,30 +158,31 @@ class Guest:
             'ztier.port=ttyS0', 'ztier.swap=ubda', 'ztier.nodes=1', *append])
 
     def qemu_command(self, initramfs, swap, channel, append, interactive):
-        check_bzimage(self.kernel)
-        qemu = find_qemu()
+        check_image(self.kernel, self.arch)
+        qemu, self.libraries = find_qemu(self.arch)
+        consoles, cpu = BOARDS[self.arch]
         cpus = self.cpus or (1 if self.icount else 2)
-        topology = ['--cpus', str(cpus)]
+        topology = ['--arch', self.arch, '--cpus', str(cpus)]
         if self.mem:
             topology += ['--mem', self.mem]
         topology.append(self.topology)
 
-        append += ['console=ttyS0', 'ztier.port=ttyS1', 'ztier.swap=vda',
+        append += [f'console={consoles}0', f'ztier.port={consoles}1', 'ztier.swap=vda',
                    f'ztier.topology={self.topology}',
                    f'ztier.nodes={topology_output("--nodes", *topology)}',
                    topology_output('--kernel-args', *topology)]
-        cpu = 'max'
         if self.icount:
             # the same addresses, the same hash chains, the same count
             append.append('nokaslr')
             accel = ['-accel', 'tcg', '-icount', 'shift=0,sleep=off']
         else:
-            self.accelerator = accelerator(qemu, self.kernel, self.topology)
+            self.accelerator = accelerator(qemu, self.kernel, self.topology, self.arch)
             accel = ['-accel', self.accelerator]
             # While 7.3.4 finds out what the boot CPU can do (identify_cpu()), it does
             # not know for a moment that page tables have five levels. KASAN then takes
             # what an interrupt reads for a wild access: 3 of 5 boots on a busy host.
-            cpu += ',la57=off'
+            if self.arch == 'x86_64':
+                cpu += ',la57=off'
         if self.plugin:
             accel += ['-plugin', self.plugin]
         if channel == 'null':
@@ -201,7 +205,8 @@ class Guest:
     def follow(self, process, channel, out):
         """Passes on what the guest sends until it is off; the exit status."""
         deadline = time.monotonic() + self.timeout
-        boot_deadline = time.monotonic() + BOOT_TIME
+        began = time.monotonic()
+        boot_deadline = began + BOOT_TIME
         frames = Frames()
         status = None
         with open(self.log, 'wb') as log, selectors.DefaultSelector() as selector:
@@ -210,7 +215,11 @@ class Guest:
             while selector.get_map():
                 left = min(deadline, boot_deadline) - time.monotonic()
                 if left <= 0:
-                    break
+                    if (boot_deadline >= min(deadline, began + 5 * BOOT_TIME) or
+                            cpu_seconds(process) >= BOOT_TIME):
+                        break
+                    boot_deadline += BOOT_TIME / 4
+                    continue
                 for key, _ in selector.select(left):
                     data = os.read(key.fd, 1 << 16)
                     if not data:
@@ -237,7 +246,8 @@ class Guest:
                             sys.stderr.flush()
             timed_out = bool(selector.get_map())
         if timed_out and boot_deadline < deadline:
-            raise BootHang(f'the guest hung in its boot, {BOOT_TIME} s long' + self.last_lines(),
+            raise BootHang(f'the guest hung in its boot, {boot_deadline - began:.0f} s long' +
+                           self.last_lines(),
                            TIMED_OUT)
         if status is None and not timed_out and process.wait() != 0:
             raise GuestError(f'{process.args[3]} ended with status {process.returncode}' +
@@ -292,6 +302,12 @@ class Guest:
         return ''.join(f'\n  | {line}' for line in lines) + f'\n  whole kernel log: {self.log}'
 
 
+def cpu_seconds(process):
+    """What a process has had of the CPUs."""
+    stat = Path(f'/proc/{process.pid}/stat').read_text(encoding='utf-8', errors='replace')
+    return sum(map(int, stat.rpartition(')')[2].split()[11:13])) / os.sysconf('SC_CLK_TCK')
+
+
 class Frames:
     """Takes the stream of scripts/guest/report.c apart."""
 
@@ -332,7 +348,7 @@ class Workspace:
             disk.truncate(2 << 30)      # sparse
         return path
 
-    def initramfs(self, argv, adds, trees):
+    def initramfs(self, arch, argv, adds, trees):
         """Archives one after the other are one archive to the kernel."""
         stage = self.path / 'stage'
         mnt = stage / 'mnt'
@@ -348,7 +364,7 @@ class Workspace:
             (stage / 'ztier/argv').write_bytes(b''.join(os.fsencode(arg) + b'\0' for arg in argv))
         path = self.path / 'initramfs'
         with open(path, 'wb') as archive:
-            with open(base_initramfs(), 'rb') as base:
+            with open(base_initramfs(arch), 'rb') as base:
                 shutil.copyfileobj(base, archive)
             for tree in trees:
                 cpio(tree, archive)
@@ -370,13 +386,26 @@ def cpio(folder, archive, *options):
     archive.write(done.stdout)
 
 
-def base_initramfs():
-    """busybox, init and the guest's programs; made again when one has changed."""
-    path = BUILD / 'guest/initramfs.cpio'
+def guest_programs(arch):
+    """busybox and the programs of scripts/guest, as far as there are for an architecture."""
     ztier.need_tools('busybox', 'cpio')
-    ztier.ztier('build', '--guest')
-    busybox = Path(shutil.which('busybox'))
-    programs = [BUILD / 'guest' / source.stem for source in (TOP / 'scripts/guest').glob('*.c')]
+    if arch in ('um', 'x86_64'):
+        ztier.ztier('build', '--guest')
+        return (Path(shutil.which('busybox')),
+                [BUILD / 'guest' / source.stem for source in (TOP / 'scripts/guest').glob('*.c')])
+    ztier.ztier('build', '--guest', '--arch', arch)
+    tree = ztier.library('debs.sh', 'foreign_tree', arch, 'busybox-static')
+    if not tree:
+        raise GuestError(f'busybox of {arch} cannot be had, see above')
+    # in /usr/bin of newer releases
+    return (next(path for path in (Path(tree, 'bin/busybox'), Path(tree, 'usr/bin/busybox'))
+                 if path.exists()), [BUILD / 'guest' / arch / 'report'])
+
+
+def base_initramfs(arch):
+    """busybox, init and the guest's programs; made again when one has changed."""
+    busybox, programs = guest_programs(arch)
+    path = programs[0].parent / 'initramfs.cpio'
     sources = {'bin/busybox': busybox, 'init': TOP / 'scripts/guest/init',
                'bin/private-node': TOP / 'scripts/guest/private-node',
                **{f'bin/{program.name}': program for program in programs}}
@@ -389,7 +418,8 @@ def base_initramfs():
             (root / name).mkdir(parents=True)
         for name, source in sources.items():
             shutil.copy(source, root / name)
-        applets = subprocess.run([busybox, '--list'], capture_output=True, text=True, check=True)
+        # those of the host's own, which can be asked
+        applets = subprocess.run(['busybox', '--list'], capture_output=True, text=True, check=True)
         for applet in applets.stdout.split():
             if not (root / 'bin' / applet).exists():
                 (root / 'bin' / applet).symlink_to('busybox')
@@ -412,23 +442,34 @@ def topology_output(*argv):
     return done.stdout.strip()
 
 
-def check_bzimage(path):
+# By architecture: what the serial ports are called, and a CPU
+BOARDS = {'x86_64': ('ttyS', 'max'), 'i386': ('ttyS', 'max'), 'arm64': ('ttyAMA', 'cortex-a57')}
+
+
+def check_image(path, arch):
+    at, magic, name = (0x38, b'ARM\x64', 'Image') if arch == 'arm64' else (0x202, b'HdrS', 'bzImage')
     try:
         with open(path, 'rb') as file:
-            head = file.read(0x206)
+            head = file.read(at + len(magic))
     except OSError as error:
         raise GuestError(f'kernel {path}: {error.strerror}', 2) from error
-    if head[0x202:0x206] != b'HdrS':
-        raise GuestError(f'kernel {path}: is not a bzImage', 2)
+    if head[at:] != magic:
+        raise GuestError(f'kernel {path}: is not a {name}', 2)
 
 
-def find_qemu():
+def find_qemu(arch):
+    """QEMU for an architecture, and what it needs in its environment."""
+    if arch == 'arm64':
+        found = ztier.environment('arch.sh', 'qemu_env', arch)
+        if not found:
+            raise GuestError('QEMU for arm64 cannot be had, see above')
+        return found.pop('QEMU'), found
     asked = os.environ.get('QEMU')
     if asked and not shutil.which(asked):
         raise GuestError(f'QEMU={asked}: there is no such program. Correct or unset QEMU', 2)
     if not asked:
         ztier.need_tools('qemu-system-x86_64')
-    return asked or 'qemu-system-x86_64'
+    return asked or 'qemu-system-x86_64', {}
 
 
 def qemu_version(qemu):
@@ -439,9 +480,11 @@ def qemu_version(qemu):
     return int(match[1]), int(match[2])
 
 
-def accelerator(qemu, kernel, topology):
+def accelerator(qemu, kernel, topology, arch):
     """KVM where a guest really boots under it: there are /dev/kvm where none does."""
-    if not re.search(r'\b(vmx|svm)\b', Path('/proc/cpuinfo').read_text()):
+    if arch == 'arm64':
+        name, why = 'tcg', 'the guest is of another architecture'
+    elif not re.search(r'\b(vmx|svm)\b', Path('/proc/cpuinfo').read_text()):
         name, why = 'tcg', 'the CPU has neither vmx nor svm'
     elif not os.access('/dev/kvm', os.R_OK | os.W_OK):
         name, why = 'tcg', '/dev/kvm is not accessible'

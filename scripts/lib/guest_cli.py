@@ -43,7 +43,7 @@ def main(interactive=False):
         ztier.usage_error(f'--cpus {args.cpus}: with --icount the clock would count for all of them')
     kernel = args.kernel or ztier.image(args.base, args.config)
     machine = guest.Guest(
-        kernel=kernel, um=not args.kernel and ztier.is_um(kernel), topology=args.topology,
+        kernel=kernel, arch='x86_64' if args.kernel else ztier.arch_of(kernel), topology=args.topology,
         cpus=args.cpus, mem=args.mem, icount=args.icount, adds=args.add,
         kernel_args=args.append, timeout=args.timeout,
         panic_on_warn=not args.no_panic_on_warn,

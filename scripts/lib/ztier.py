@@ -153,15 +153,31 @@ def build(base, config):
 def image(base, config):
     """The kernel of a configuration as it is; built when there is none."""
     top = BUILD / 'base' if base else BUILD
-    for path in ('linux', 'arch/x86/boot/bzImage'):
+    for path in ('linux', 'arch/x86/boot/bzImage', 'arch/arm64/boot/Image'):
         if (top / 'kernel' / config / path).exists():
             return top / 'kernel' / config / path
     return build(base, config)
 
 
-def is_um(kernel):
-    """Whether what `ztier build` has built is User Mode Linux."""
-    return kernel.name == 'linux'
+def arch_of(kernel):
+    """The architecture of what `ztier build` has built, as the kernel calls it."""
+    if kernel.name in ('linux', 'Image'):
+        return {'linux': 'um', 'Image': 'arm64'}[kernel.name]
+    config = (kernel.parents[3] / '.config').read_text(encoding='utf-8')
+    return 'i386' if 'CONFIG_X86_32=y\n' in config else 'x86_64'
+
+
+def library(script, *argv):
+    """What a function of scripts/lib prints, without the last newline; None if it fails."""
+    done = call('bash', '-c', '. "$0/common.sh" && . "$0/$1" && "${@:2}"', TOP / 'scripts/lib',
+                script, *argv, stdout=subprocess.PIPE, text=True)
+    return None if done.returncode else done.stdout.rstrip('\n')
+
+
+def environment(script, *argv):
+    """The same of a function that prints NAME=VALUE lines: a dictionary."""
+    lines = library(script, *argv)
+    return None if lines is None else dict(line.split('=', 1) for line in lines.splitlines())
 
 
 def need_tools(*tools):
