@@ -1,10 +1,10 @@
 #!/bin/sh
 # The guest's part of `ztier demo`: swaps a workload out and prints what the
 # kernel says about it, one value per line: WHEN GROUP PLACE COUNTER VALUE. The
-# host makes the table. As "demo.sh private" it stores pages on a private node
-# instead, and the lines are: private KIND PLACE COUNTER VALUE. As "demo.sh direct"
-# it swaps one workload out to zswap in RAM and to zswap on the node: direct WAY
-# PLACE COUNTER VALUE.
+# host makes the table. Lines that begin with | are what zswapstat shows. As
+# "demo.sh private" it stores pages on a private node instead, and the lines are:
+# private KIND PLACE COUNTER VALUE. As "demo.sh direct" it swaps one workload out to
+# zswap in RAM and to zswap on the node: direct WAY PLACE COUNTER VALUE.
 #
 # And of `ztier report`: as "demo.sh timeline private" it swaps a workload out to
 # both in turn and takes the node away, as "demo.sh timeline nodes" it takes a node
@@ -351,6 +351,9 @@ start batch 1 12 60
 start archive 2 20 95
 start cold 3 2 90
 counters out
+# as on a terminal, so that columns that don't fit are left out
+/mnt/zswapstat --width=80 --sort=compressed >/tmp/shown
+sed 's/^/|/' /tmp/shown
 
 exec 3>&-	# end of file for all of them: they read everything back
 for _ in root $groups; do

@@ -60,6 +60,18 @@ apply_patch()
 	zgit -C "$1" am -q --committer-date-is-author-date "${@:3}" "$2"
 }
 
+# format_series REPO FROM TO DIR [OPTION]...: the commits as mails, which nothing but the
+# options and the commits has a say in
+format_series()
+{
+	zgit -C "$1" -c core.abbrev=12 -c diff.algorithm=histogram -c diff.context=3 \
+		-c diff.interHunkContext=0 -c diff.indentHeuristic=true -c diff.renames=true \
+		-c diff.noprefix=false -c diff.mnemonicPrefix=false -c diff.orderFile=/dev/null \
+		-c diff.external= -c format.signature= -c format.subjectPrefix=PATCH \
+		format-patch -q --zero-commit --no-signature --no-notes --no-attach --no-to --no-cc \
+		--no-base --stat=72 -o "$4" "${@:5}" "$2..$3"
+}
+
 # stage_export REPO FROM TO DIR: everything the series branch says about this
 # repository, below DIR: patches, files added whole, MAINTAINERS.fragment
 stage_export()
@@ -67,13 +79,8 @@ stage_export()
 	local repo=$1 from=$2 to=$3 dir=$4 added stray
 
 	mkdir -p "$dir/patches"
-	zgit -C "$repo" -c core.abbrev=12 -c diff.algorithm=histogram -c diff.context=3 \
-		-c diff.interHunkContext=0 -c diff.indentHeuristic=true -c diff.renames=true \
-		-c diff.noprefix=false -c diff.mnemonicPrefix=false -c diff.orderFile=/dev/null \
-		-c diff.external= -c format.signature= -c format.subjectPrefix=PATCH \
-		format-patch -q --zero-commit --no-signature --no-numbered --no-thread \
-		--no-notes --no-attach --no-to --no-cc --no-base --no-cover-letter \
-		--stat=72 -o "$dir/patches" "$from..$to" || return
+	format_series "$repo" "$from" "$to" "$dir/patches" --no-numbered --no-thread \
+		--no-cover-letter || return
 
 	added=$(zgit -C "$repo" diff --no-renames --diff-filter=A --name-only "$from" "$to") || return
 	stray=$(grep -vE "^($(IFS='|'; echo "${overlay_dirs[*]}"))/" <<<"$added")

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # The series on a thin base: only the files it touches, and what the kernel's own
 # checkers want of a tree. Takes a second instead of a minute, and gives the same
-# patches. Needs base.sh and series.sh.
+# patches. Needs base.sh and series.sh; it is in $work, which is made anew.
 
-work=$ZTIER_BUILD/check
+: "${work:=$ZTIER_BUILD/check}"
 thin_git=$work/thin.git		# apart, as checkpatch looks up commits where it finds .git
 thin=$work/thin			# work tree: the files with the series applied
 base=$work/base			# the same files before it
@@ -14,6 +14,7 @@ tgit()
 }
 
 kernel_parts=(COPYING CREDITS Kbuild MAINTAINERS Makefile README .gitattributes LICENSES
+	.mailmap .get_maintainer.ignore
 	scripts tools/docs tools/lib/python Documentation/process include/linux)
 kernel_dirs=(Documentation arch include drivers fs init ipc kernel lib)
 
