@@ -41,9 +41,9 @@ static pid_t start(long minutes)
 	if (sysinfo(&info))
 		err(1, "sysinfo");
 	snprintf(seconds, sizeof(seconds), "%ld", minutes * 60);
-	/* two of them, together a quarter more than RAM */
+	/* what all of them have together: a quarter more than RAM */
 	snprintf(bytes, sizeof(bytes), "%llu",
-		 (unsigned long long)info.totalram * info.mem_unit * 5 / 8);
+		 (unsigned long long)info.totalram * info.mem_unit * 5 / 4);
 	pid = fork();
 	if (pid < 0)
 		err(1, "fork");
