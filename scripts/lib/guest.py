@@ -39,8 +39,8 @@ REPORT_LINES = 45       # of them the stack is seldom further down
 
 
 # A guest that has not begun with the command by then, never will, unless the host is
-# so busy that it has hardly run: then five times as long. Seen once in some dozen boots under TCG on a busy host:
-# all CPUs spin in stop_machine().
+# so busy that it has hardly run: then five times as long. Seen once in some dozen boots
+# under TCG on a busy host: all CPUs spin in stop_machine().
 BOOT_TIME = 120
 ATTEMPTS = 2
 
