@@ -42,7 +42,7 @@ qemu_arm64_min=9.1
 # version of the one for x86, with which it shares files.
 qemu_env()
 {
-	local program=qemu-system-aarch64 version tree deb_options=()
+	local program=qemu-system-aarch64 version tree have deb_options=()
 
 	[ "$1" = arm64 ] || die "$1" "no QEMU is known for it" "Use arm64"
 	if command -v "$program" >/dev/null &&
@@ -53,8 +53,10 @@ qemu_env()
 	version=$(dpkg-query -W -f '${Version}' qemu-system-x86 2>/dev/null)
 	[[ $version != *~bpo* ]] || deb_options=(-t "$(os_release VERSION_CODENAME)-backports")
 	tree=$(deb_tree "$program" "qemu-system-arm${version:+=$version}") || return
-	[ "$(tool_version "$tree/usr/bin/$program")" ] ||
-		die "$program" "it doesn't start" "Install qemu-system-arm"
+	have=$(LD_LIBRARY_PATH=$(deb_libraries "$tree") tool_version "$tree/usr/bin/$program")
+	printf '%s\n' "$qemu_arm64_min" "${have:-0}" | sort -VC ||
+		die "$program" "of this machine's packages: ${have:-it does not start}, $qemu_arm64_min is needed" \
+			"Install a newer qemu-system-arm"
 	echo "QEMU=$tree/usr/bin/$program"
 	echo "LD_LIBRARY_PATH=$(deb_libraries "$tree")"
 }

@@ -116,6 +116,7 @@ def test_interrupted(folder):
     process = start(folder, 'good', 'slow', 'never')
     while 'good' not in (table(folder) if Path(folder, 'CAMPAIGN.rst').exists() else ()) or \
             not Path(folder, 'slow.log').exists():
+        need(process.poll() is None, 'it has ended')
         time.sleep(0.1)
     before = Path(folder, 'CAMPAIGN.rst').read_text(encoding='utf-8')
     process.send_signal(signal.SIGINT)
@@ -136,6 +137,7 @@ def test_side_by_side(folder):
          'rows were lost')
     process = start(folder, 'slow')
     while not Path(folder, 'slow.log').exists():
+        need(process.poll() is None, 'it has ended')
         time.sleep(0.1)
     status, last, _ = run(folder, 'slow')
     need(status == 0 and last == '0 passed, 0 failed, 1 skipped', status, last)

@@ -47,7 +47,7 @@ usage_error()
 # The comment block at the head of a command is its help text.
 usage()
 {
-	sed -n '2,${/^#/!q;s/^# \{0,1\}//;p}' "$0"
+	sed -n '2,${/^#/!q;/^# shellcheck /q;s/^# \{0,1\}//;p}' "$0"
 }
 
 [[ $ZTIER_JOBS =~ ^[1-9][0-9]*$ ]] ||
@@ -56,10 +56,29 @@ usage()
 # ---- cleanup ----------------------------------------------------------------
 
 exit_words=()		# each command's words followed by their number
+exit_owner=$$		# whose end they are for
+
+set_traps()
+{
+	trap run_exit EXIT
+	trap 'interrupted 129' HUP
+	trap 'interrupted 130' INT
+	trap 'interrupted 143' TERM
+}
+
+# A subshell, $(deb_tree ...) for one, has a copy of our words and none of our traps. What
+# it makes is for itself to take away.
+own_exit()
+{
+	[ "$BASHPID" != "$exit_owner" ] || return 0
+	exit_owner=$BASHPID exit_words=()
+	set_traps
+}
 
 # on_exit CMD...: runs CMD when the script ends, whatever ends it; last in, first out
 on_exit()
 {
+	own_exit
 	exit_words+=("$@" $#)
 }
 
@@ -68,7 +87,7 @@ run_exit()
 	local rc=$? end n cmd
 
 	# a child that is stopped before it has dropped our traps comes here too
-	[ "$BASHPID" = $$ ] || exit "$rc"
+	[ "$BASHPID" = "$exit_owner" ] || exit "$rc"
 	trap '' INT TERM HUP
 	while ((${#exit_words[@]})); do
 		end=$((${#exit_words[@]} - 1))
@@ -86,10 +105,7 @@ interrupted()
 	exit "$1"
 }
 
-trap run_exit EXIT
-trap 'interrupted 129' HUP
-trap 'interrupted 130' INT
-trap 'interrupted 143' TERM
+set_traps
 
 # ---- processes --------------------------------------------------------------
 
@@ -119,8 +135,10 @@ stop_group()
 # survives a signal to this script
 run_group()
 {
-	local group rc kept=${#exit_words[@]}
+	local group rc kept
 
+	own_exit
+	kept=${#exit_words[@]}
 	start_group "$@"
 	on_exit stop_group "$group"
 	wait "$group"
@@ -158,9 +176,11 @@ progress()
 run_step()
 {
 	local label=$2 log=$ZTIER_BUILD/log/$1.log
-	local out ticker tee rc start=$SECONDS kept=${#exit_words[@]}
+	local out ticker tee rc start=$SECONDS kept
 
 	shift 2
+	own_exit
+	kept=${#exit_words[@]}
 	{ mkdir -p "$ZTIER_BUILD/log" && : >"$log"; } ||
 		die "$label" "can't write $log" "Make room or correct the permissions"
 	if ((ZTIER_VERBOSE)); then

@@ -3,6 +3,20 @@
 # shellcheck source=apt.sh
 . "$ZTIER_TOP/scripts/lib/apt.sh"
 
+# deb_there NAME TREE: prints TREE if it has been made, after waiting for whoever makes it;
+# else it is for the caller to make, and others wait
+deb_there()
+{
+	local lock
+
+	[ ! -d "$2" ] || { echo "$2" && return; }
+	{ mkdir -p "$ZTIER_CACHE" && exec {lock}>"$ZTIER_CACHE/$1.lock"; } ||
+		die "$ZTIER_CACHE" "can't be written to" "Set ZTIER_CACHE to a folder you may write to"
+	flock "$lock"
+	[ ! -d "$2" ] || { exec {lock}>&- && echo "$2" && return; }
+	return 1
+}
+
 # deb_open NAME LABEL: apt on the package sources of the machine's own release, and on its
 # backports if deb_options ask for them
 deb_open()
@@ -29,11 +43,14 @@ deb_unpack()
 
 	shift 3
 	mkdir -p "$folder" || die "$folder" "can't be made" "Set ZTIER_CACHE to a folder you may write to"
+	# of an earlier version, or of a run that was cut short
+	rm -f "$apt_state"/cache/archives/*.deb
 	{ run_step "$name" "Reading the package lists" apt_own apt-get update "${deb_options[@]}" &&
 	  run_step "$name" "Downloading $label" apt_own apt-get install --download-only \
 		--no-install-recommends -o Debug::NoLocking=1 "${deb_options[@]}" "$@"; } ||
 		die "$label" "it can't be had from this mirror" "Check the network, or install it by other means"
 	for file in "$apt_state"/cache/archives/*.deb; do
+		[ -e "$file" ] || die "$label" "apt-get has downloaded nothing" "Install it by other means"
 		dpkg-deb -x "$file" "$folder" || die "${file##*/}" "can't be unpacked" "Delete $apt_state and repeat"
 	done
 	# the packages, and lists that are read anew each time
@@ -58,7 +75,7 @@ deb_tree()
 	shift
 	codename=$(os_release VERSION_CODENAME)
 	tree=$ZTIER_CACHE/debs-$name-${codename:-unknown}
-	[ -d "$tree" ] && echo "$tree" && return
+	deb_there "debs-$name" "$tree" && return
 	on_exit rm -rf "$new"
 	deb_open "debs-$name" "$1"
 	deb_unpack "debs-$name" "$1" "$new" --reinstall "$@"
@@ -73,7 +90,7 @@ foreign_tree()
 
 	codename=$(os_release VERSION_CODENAME)
 	tree=$ZTIER_CACHE/debs-$2-$1-${codename:-unknown}
-	[ -d "$tree" ] && echo "$tree" && return
+	deb_there "debs-$2-$1" "$tree" && return
 	on_exit rm -rf "$new"
 	apt_open "debs-$2-$1" ||
 		die "$2:$1" "this machine has no apt-get to download it with" "Do without it"
@@ -91,7 +108,7 @@ guest_program()
 	# none of the machine's packages counts as installed
 	local deb_options=(-o Dir::State::status=/dev/null)
 
-	[ -d "$tree" ] && echo "$tree" && return
+	deb_there "$name" "$tree" && return
 	apt_open "$name" || die "$name" "this machine has no apt-get to download it with" "Do without it"
 	apt_suite "$2" || die "$name" "no Debian mirror in the machine's apt sources" "Do without it"
 	on_exit rm -rf "$new"

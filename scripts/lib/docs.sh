@@ -38,7 +38,7 @@ docs_tree()
 		{ printf '%s\n' "${docs_common[@]}"; docs_folders; } | sed 's,^,Documentation/,'
 		zgit -C "$ZTIER_LINUX" ls-tree "$1" Documentation/ | sed -n 's/^[0-9]* blob [^\t]*\t//p'
 		series_files
-	} | xargs -d '\n' git -C "$ZTIER_LINUX" ls-tree --name-only "$1" --)
+	} | GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null xargs -d '\n' git -C "$ZTIER_LINUX" ls-tree --name-only "$1" --)
 	zgit -C "$ZTIER_LINUX" archive "$1" -- "${parts[@]}" | tar -x -C "$tree" || return
 	{
 		printf 'Touched\n=======\n'
@@ -156,6 +156,15 @@ abi_gaps()
 
 abi()
 {
+	local tree
+
+	for tree in base ztier; do
+		[ -f "$docs/$tree/tools/docs/get_abi.py" ] || {
+			echo "there is no $docs/$tree to look at: see make htmldocs"
+			return 1
+		}
+		abi_findings "$docs/$tree" | grep -A20 '^Traceback' && return 1
+	done
 	{
 		comm -13 <(abi_findings "$docs/base") <(abi_findings "$docs/ztier")
 		comm -13 <(abi_gaps "$docs/base") <(abi_gaps "$docs/ztier")

@@ -7,15 +7,12 @@ the second disk and sends its KTAP through a virtio port. Nothing else of ours i
 import os
 import re
 import selectors
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import guest
-import ztier
 from guest import BootHang, escape, topology_output
-from ztier import BUILD
 
 # To the first test. A distribution has a few hundred programs to start before.
 BOOT_TIME = 900
@@ -36,25 +33,7 @@ class Foreign(guest.Guest):
 
     def attempt(self, _, out):
         with guest.Workspace() as work:
-            self.log = BUILD / 'log' / f'{self.name}.log'
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            reader, writer = os.pipe()
-            try:
-                process = subprocess.Popen(
-                    self.disk_command(f'/dev/fd/{writer}'), stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[writer],
-                    start_new_session=True, env=self.environment(work))
-                try:
-                    os.close(writer)
-                    writer = -1
-                    return self.follow_port(process, reader, out)
-                finally:
-                    ztier.stop_group(process)
-                    process.stdout.close()
-            finally:
-                os.close(reader)
-                if writer >= 0:
-                    os.close(writer)
+            return self.start(work, lambda port: self.disk_command(f'/dev/fd/{port}'), out)
 
     def disk_command(self, port):
         guest.check_image(self.kernel, self.arch)
@@ -82,16 +61,16 @@ class Foreign(guest.Guest):
             '-device', 'virtio-blk-pci,drive=tests,bus=pcie.0,serial=kselftest',
             '-kernel', self.kernel, '-append', ' '.join(append)])
 
-    def follow_port(self, process, port, out):
+    def follow(self, process, port, out):
         """Passes on what comes through the port until the machine is off; lab.sh's status."""
         deadline = time.monotonic() + self.timeout
-        boot_deadline = time.monotonic() + BOOT_TIME
+        boot_deadline = min(deadline, time.monotonic() + BOOT_TIME)
         said = b''
         with open(self.log, 'wb') as log, selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             selector.register(port, selectors.EVENT_READ)
             while selector.get_map():
-                left = min(deadline, deadline if said else boot_deadline) - time.monotonic()
+                left = (deadline if said else boot_deadline) - time.monotonic()
                 if left <= 0:
                     break
                 for key, _ in selector.select(left):
@@ -107,11 +86,12 @@ class Foreign(guest.Guest):
                         if self.show_log:
                             os.write(2, data)
             timed_out = bool(selector.get_map())
-        if timed_out and not said:
+        if timed_out and not said and boot_deadline < deadline:
             raise BootHang(f'the system has not come up in {BOOT_TIME} s' + self.last_lines(),
                            guest.TIMED_OUT)
         if not timed_out and process.wait() != 0:
             raise guest.GuestError(f'{process.args[3]} ended with status {process.returncode}' +
                                    self.last_lines())
-        status = STATUS.search(said)
-        return self.verdict(int(status[1]) if status else None, timed_out)
+        # the service's comes last, whatever a test may print
+        status = STATUS.findall(said)
+        return self.verdict(int(status[-1]) if status else None, timed_out)

@@ -89,27 +89,32 @@ class Guest:
 
     def attempt(self, argv, out):
         with Workspace() as work:
-            self.log = BUILD / 'log' / f'{self.name}.log'
-            self.log.parent.mkdir(parents=True, exist_ok=True)
             initramfs = work.initramfs(self.arch, argv, self.adds, self.trees)
-            reader, writer = os.pipe()
+            swap = work.swap()
+            return self.start(work, lambda port: self.command(initramfs, swap, f'fd:{port}'),
+                              out or to_stdio)
+
+    def start(self, work, command, out):
+        """Starts command(PORT) and passes on to out what its guest sends to that descriptor."""
+        self.log = BUILD / 'log' / f'{self.name}.log'
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        reader, writer = os.pipe()
+        try:
+            process = subprocess.Popen(
+                command(writer), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, pass_fds=[writer], start_new_session=True,
+                env=self.environment(work))
             try:
-                command = self.command(initramfs, work.swap(), f'fd:{writer}')
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, pass_fds=[writer],
-                    start_new_session=True, env=self.environment(work))
-                try:
-                    os.close(writer)
-                    writer = -1
-                    return self.follow(process, reader, out or to_stdio)
-                finally:
-                    ztier.stop_group(process)
-                    process.stdout.close()
+                os.close(writer)
+                writer = -1
+                return self.follow(process, reader, out)
             finally:
-                os.close(reader)
-                if writer >= 0:
-                    os.close(writer)
+                ztier.stop_group(process)
+                process.stdout.close()
+        finally:
+            os.close(reader)
+            if writer >= 0:
+                os.close(writer)
 
     def interact(self):
         """A shell on the guest's console, until it powers off."""

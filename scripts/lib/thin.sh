@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # The series on a thin base: only the files it touches, and what the kernel's own
 # checkers want of a tree. Takes a second instead of a minute, and gives the same
-# patches. Needs base.sh and series.sh; it is in $work, which is made anew.
+# patches. Needs base.sh and series.sh; it is in $work, which whoever sources this
+# has set, and which is made anew.
 
-: "${work:=$ZTIER_BUILD/check}"
+# shellcheck disable=SC2154 # of whoever sources this
 thin_git=$work/thin.git		# apart, as checkpatch looks up commits where it finds .git
 thin=$work/thin			# work tree: the files with the series applied
 base=$work/base			# the same files before it
@@ -53,7 +54,7 @@ make_thin()
 		mkdir -p "$base/$dir"
 	done
 	cp -a "$base/." "$thin/"
-	git init -q --bare "$thin_git"
+	zgit init -q --bare "$thin_git"
 	tgit config core.bare false
 	tgit config core.compression 0		# it lives a minute
 	{ tgit add -Af . && tgit commit -q -m base && tgit tag base; } ||

@@ -75,7 +75,9 @@ def stop_on_signals():
         say(f'{COMMAND}: interrupted')
         sys.exit(128 + number)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+        # nohup is meant
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
 
 
 @contextlib.contextmanager
@@ -165,6 +167,27 @@ def arch_of(kernel):
         return {'linux': 'um', 'Image': 'arm64'}[kernel.name]
     config = (kernel.parents[3] / '.config').read_text(encoding='utf-8')
     return 'i386' if 'CONFIG_X86_32=y\n' in config else 'x86_64'
+
+
+def make(log, folder, *argv, **environment):
+    """make in a folder, with all CPUs; what it prints is in build/log/LOG.log."""
+    log = BUILD / 'log' / f'{log}.log'
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, 'wb') as file, progress(f'make in {folder.name}'):
+        done = call('env', '-u', 'MAKEFLAGS', '-u', 'KBUILD_OUTPUT',
+                    *(f'{name}={value}' for name, value in environment.items()),
+                    'make', '-C', folder,
+                    '-j', os.environ.get('ZTIER_JOBS') or os.cpu_count(), *argv,
+                    stdout=None if VERBOSE else file,
+                    stderr=None if VERBOSE else subprocess.STDOUT)
+    if done.returncode:
+        raise Failure(f'make -C {folder} {" ".join(map(str, argv))} failed. Full log: {log}')
+
+
+def need_x86(config, kernel):
+    """What counts instructions or shows figures has its programs for x86 only."""
+    if arch_of(kernel) != 'x86_64':
+        usage_error(f'--config {config}: it is a kernel for {arch_of(kernel)}, and x86_64 is needed')
 
 
 def library(script, *argv):

@@ -5,10 +5,13 @@
 # usage: ./lab.sh [DAX] [-- OPTION OF run_kselftest.sh...]
 #
 # DAX, dax0.0 for instance, is a dax device whose memory the tests may have: it goes
-# from kmem to private_dax. Without one, the tests of private nodes SKIP.
+# from kmem to private_dax, and stays there. "soft-reserved" is the first one of such
+# memory, whatever its name: that depends on what else the machine has. Without DAX, the
+# tests of private nodes SKIP.
 #
-# KTAP goes to stdout. Under LAVA each result is also a test case. The status is that of
-# run_kselftest.sh: 0 if nothing has failed; 2 if the machine could not be set up.
+# KTAP goes to stdout. Under LAVA each result is also a test case. The status is 0 if
+# nothing has failed, 1 if something has, 2 if the machine could not be set up. Swap and
+# the parameters of zswap are in the end as they were.
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 2
 zswap=/sys/module/zswap/parameters
@@ -37,43 +40,73 @@ set_up_mounts()
 		mount -t tracefs tracefs /sys/kernel/tracing
 }
 
+# shellcheck disable=SC2317 # by a trap
+put_back()
+{
+	for parameter in compressor max_pool_percent enabled; do
+		eval "value=\${old_$parameter-}"
+		[ -z "$value" ] || echo "$value" >"$zswap/$parameter"
+	done
+	[ -z "${own_swap-}" ] || swapoff "$swap" 2>/dev/null
+	[ -z "${own_swap-}" ] || rm -f "$swap"
+}
+
 # Any swap will do. A file of ours is taken away again.
 set_up_swap()
 {
 	[ -d $zswap ] || fail "kernel without ZSWAP"
+	trap put_back EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
 	if [ "$(wc -l </proc/swaps)" -lt 2 ]; then
-		trap 'swapoff $swap 2>/dev/null; rm -f $swap' EXIT
-		trap 'exit 130' INT
-		trap 'exit 143' TERM HUP
+		own_swap=1
 		rm -f $swap
 		(umask 077 && fallocate -l 2G $swap) ||
 			fail "no room for 2 GiB of swap in ${swap%/*}: make room, or have swap on"
 		{ mkswap $swap >/dev/null && swapon $swap; } ||
 			fail "$swap: swapon failed: have swap on"
 	fi
+	for parameter in compressor max_pool_percent enabled; do
+		read -r "old_$parameter" <"$zswap/$parameter"
+	done
 	put lzo $zswap/compressor
 	# virtual machines are small: what does not fit into 20 % of them is soon too much
 	put 50 $zswap/max_pool_percent
 	put Y $zswap/enabled
 }
 
+# find_dax NAME: sets dev to the folder of the device, which has a state
+find_dax()
+{
+	case $1 in
+	soft-reserved)
+		for dev in /sys/devices/platform/hmem_platform.*/hmem.*/dax*/state; do
+			[ ! -e "$dev" ] || break
+		done
+		dev=${dev%/state} ;;
+	*)
+		dev=/sys/bus/dax/devices/$1 ;;
+	esac
+	[ -e "$dev/state" ]
+}
+
 # private_dax takes what it is told of only when kmem has let go of it.
 set_up_private_node()
 {
-	dev=/sys/bus/dax/devices/$1
 	driver=/sys/bus/dax/drivers/private_dax
 	[ -d $driver ] || fail "kernel without DEV_DAX_PRIVATE"
 	# found while the machine boots, but not by the time that we begin
 	tries=600
-	until [ -e "$dev/state" ] || [ $tries = 0 ]; do
+	until find_dax "$1" || [ $tries = 0 ]; do
 		tries=$((tries - 1))
 		sleep 0.1
 	done
-	[ -e "$dev/state" ] || fail "no dax device $1 with a state: no soft-reserved memory?"
-	[ ! -e "$driver/$1" ] || return 0
+	[ $tries != 0 ] || fail "no dax device $1 with a state. There are: $(echo /sys/bus/dax/devices/*)"
+	name=${dev##*/}
+	[ ! -e "$driver/$name" ] || return 0
 	put unplugged "$dev/state"
-	put "$1" /sys/bus/dax/drivers/kmem/unbind
-	put "$1" $driver/new_id
+	put "$name" /sys/bus/dax/drivers/kmem/unbind
+	put "$name" $driver/new_id
 }
 
 # LAVA has no nested results: they are told by name.
@@ -86,6 +119,9 @@ tell_lava()
 
 dax=''
 case ${1-} in
+-h|--help)
+	sed -n '2,${/^#/!q;s/^# \{0,1\}//;p}' "$0"
+	exit ;;
 ''|-*) ;;
 *)
 	dax=$1
@@ -106,4 +142,7 @@ cd "$here" || exit 2
 	echo $? >kselftest.status
 } | tee kselftest.ktap
 ! command -v lava-test-case >/dev/null || tell_lava kselftest.ktap
-exit "$(cat kselftest.status)"
+status=$(cat kselftest.status)
+# not everything that fails says so by its status
+! awk -f results.awk kselftest.ktap | grep -q '^fail ' || [ "$status" != 0 ] || status=1
+exit "$status"

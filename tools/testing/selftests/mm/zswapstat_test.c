@@ -1492,6 +1492,13 @@ static const char *set_up_live(struct live *live)
 
 static int make_live_cgroups(struct live *live)
 {
+	char path[2 * PATH_MAX];
+
+	/* what a run that was interrupted has left */
+	for (int cg = NR_LIVE; cg--;) {
+		snprintf(path, sizeof(path), "%s%s", live->root, live_paths[cg]);
+		rmdir(path);
+	}
 	live->tree.cg = live->cg;
 	if (zswap_add_cg(&live->tree, live->root, NULL, "zswapstat_test") ||
 	    zswap_add_cg(&live->tree, live->root, live->cg, "first") ||
@@ -1517,12 +1524,12 @@ TEST_F_TIMEOUT(zswapstat, live, 900)
 	if (missing)
 		SKIP(return, "%s", missing);
 	live.self = self;
+	ASSERT_EQ(0, make_live_cgroups(&live));
 	read_text(PATH_ZSWAP "/enabled", enabled, sizeof(enabled));
 	read_text(PATH_ZSWAP "/shrinker_enabled", shrinker, sizeof(shrinker));
 	write_text(PATH_ZSWAP "/enabled", "Y", 1);
 	write_text(PATH_ZSWAP "/shrinker_enabled", "N", 1);
 
-	ASSERT_EQ(0, make_live_cgroups(&live));
 	for (int i = 0; i < live.nr_jobs; i++)
 		EXPECT_EQ(0, start_swapout(&live.job[i], live.cg[i % 2 ? SECOND : FIRST].path));
 	EXPECT_EQ(0, zswap_settle("stored", live_settled, &live));
