@@ -448,7 +448,7 @@ def topology_output(*argv):
 
 
 # By architecture: what the serial ports are called, and a CPU
-BOARDS = {'x86_64': ('ttyS', 'max'), 'i386': ('ttyS', 'max'), 'arm64': ('ttyAMA', 'cortex-a57')}
+BOARDS = {'x86_64': ('ttyS', 'max'), 'i386': ('ttyS', 'max,vendor=GenuineIntel'), 'arm64': ('ttyAMA', 'cortex-a57')}
 
 
 def check_image(path, arch):

@@ -47,8 +47,10 @@ put_back()
 		eval "value=\${old_$parameter-}"
 		[ -z "$value" ] || echo "$value" >"$zswap/$parameter"
 	done
-	[ -z "${own_swap-}" ] || swapoff "$swap" 2>/dev/null
-	[ -z "${own_swap-}" ] || rm -f "$swap"
+	[ -n "${own_swap-}" ] || return 0
+	swapoff "$own_swap" 2>/dev/null
+	[ "$own_swap" = "$swap" ] || losetup --detach "$own_swap"
+	rm -f "$swap"
 }
 
 # Any swap will do. A file of ours is taken away again.
@@ -59,12 +61,14 @@ set_up_swap()
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	if [ "$(wc -l </proc/swaps)" -lt 2 ]; then
-		own_swap=1
+		own_swap=$swap
 		rm -f $swap
 		(umask 077 && fallocate -l 2G $swap) ||
 			fail "no room for 2 GiB of swap in ${swap%/*}: make room, or have swap on"
-		{ mkswap $swap >/dev/null && swapon $swap; } ||
-			fail "$swap: swapon failed: have swap on"
+		mkswap $swap >/dev/null || fail "$swap: mkswap failed: have swap on"
+		# swap in a file takes no large folios
+		own_swap=$(losetup --find --show $swap 2>/dev/null) || own_swap=$swap
+		swapon "$own_swap" || fail "$own_swap: swapon failed: have swap on"
 	fi
 	for parameter in compressor max_pool_percent enabled; do
 		read -r "old_$parameter" <"$zswap/$parameter"

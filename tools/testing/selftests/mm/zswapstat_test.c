@@ -215,6 +215,8 @@ static void exec_program(int program, const char * const *args, bool drop)
 {
 	static char * const environment[] = { "TERM=xterm", NULL };
 
+	/* a service manager may have had it ignored */
+	signal(SIGPIPE, SIG_DFL);
 	if (drop && !geteuid() && (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY)))
 		_exit(126);
 	fexecve(program, (char * const *)args, environment);
