@@ -47,7 +47,7 @@ usage_error()
 # The comment block at the head of a command is its help text.
 usage()
 {
-	sed -n '2,${/^#/!q;/^# shellcheck /q;s/^# \{0,1\}//;p}' "$0"
+	sed -n '2,${/^#/!q;/^# shellcheck /q;s/^# \{0,1\}//;p}' "${1:-$0}"
 }
 
 [[ $ZTIER_JOBS =~ ^[1-9][0-9]*$ ]] ||
