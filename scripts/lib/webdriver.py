@@ -128,5 +128,8 @@ class Browser:
 
     def screenshot(self, path):
         """All of the page."""
-        shot = self.devtools('Page.captureScreenshot', format='png', captureBeyondViewport=True)
+        # asked for, or the height is the one before something was closed
+        width, height = self.evaluate('return [innerWidth, document.documentElement.scrollHeight]')
+        shot = self.devtools('Page.captureScreenshot', format='png', captureBeyondViewport=True,
+                             clip={'x': 0, 'y': 0, 'width': width, 'height': height, 'scale': 1})
         path.write_bytes(base64.b64decode(shot['data']))
