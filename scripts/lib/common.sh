@@ -44,10 +44,15 @@ usage_error()
 	exit 2
 }
 
-# The comment block at the head of a command is its help text.
+# help_of FILE: the comment block at the head of a command is its help text
+help_of()
+{
+	sed -n '2,${/^#/!q;/^# shellcheck /q;s/^# \{0,1\}//;p}' "$1"
+}
+
 usage()
 {
-	sed -n '2,${/^#/!q;/^# shellcheck /q;s/^# \{0,1\}//;p}' "${1:-$0}"
+	help_of "$0"
 }
 
 [[ $ZTIER_JOBS =~ ^[1-9][0-9]*$ ]] ||
