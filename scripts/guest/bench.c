@@ -39,15 +39,12 @@ enum mark {
 
 static struct {
 	char backend[8], compressor[16], file[64];
-	long mib, low, high, rounds, warm, procs, folio, touches, passes, spinner, private,
-		limit;
+	long mib, low, high, rounds, warm, procs, folio, touches, passes, spinner, private;
 } opt = {
 	.backend = "zswap", .compressor = "lzo", .file = CGROUP "/memory.stat",
 	.mib = 64, .low = 600, .high = 2600,
 	/* rounds before them, until caches of the kernel are as they stay */
 	.rounds = 3, .warm = 2, .procs = 1, .folio = 4, .touches = 20000, .passes = 2,
-	/* of a command: permille of what it takes when it has enough */
-	.limit = 500,
 };
 
 static int working_cpus;
@@ -629,8 +626,8 @@ static void run_command(void)
 }
 
 /*
- * A command with half (or opt.limit) of the memory that it takes when it has
- * enough. As memory.max, it would be killed.
+ * A command with half of the memory that it takes when it has enough. As
+ * memory.max, it would be killed.
  */
 static void command_round(void)
 {
@@ -644,7 +641,7 @@ static void command_round(void)
 		peak = atol(buffer);
 		printf("fact peak_MiB %.2f\n", peak / (double)(1 << 20));
 	}
-	snprintf(limit, sizeof(limit), "%ld", peak * opt.limit / 1000);
+	snprintf(limit, sizeof(limit), "%ld", peak / 2);
 	put(CGROUP "/memory.high", limit);
 	in = field("/proc/vmstat", "zswpin ");
 	out = field("/proc/vmstat", "zswpout ");
@@ -771,7 +768,7 @@ static void parse_option(const char *text)
 		{ "procs=", &opt.procs },
 		{ "folio=", &opt.folio }, { "touches=", &opt.touches },
 		{ "passes=", &opt.passes }, { "spinner=", &opt.spinner },
-		{ "private=", &opt.private }, { "limit=", &opt.limit },
+		{ "private=", &opt.private },
 	};
 	static const struct {
 		const char *name;
@@ -820,9 +817,8 @@ int main(int argc, char **argv)
 		command = argv + i + 1;
 	if (!!command != (work->round == command_round))
 		errx(2, "a command is for the work of that name, and only for that");
-	if (opt.low > opt.high || opt.high > PAGE - 8 || !opt.rounds || !opt.procs || !opt.mib ||
-	    !opt.limit)
-		errx(2, "low <= high <= %d; rounds, procs, mib and limit above 0", PAGE - 8);
+	if (opt.low > opt.high || opt.high > PAGE - 8 || !opt.rounds || !opt.procs || !opt.mib)
+		errx(2, "low <= high <= %d; rounds, procs and mib above 0", PAGE - 8);
 
 	set_up(work);
 	if (opt.spinner)
