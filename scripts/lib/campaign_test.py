@@ -6,8 +6,7 @@
                                                         with its table in FOLDER
 """
 
-import importlib.machinery
-import importlib.util
+import functools
 import re
 import shlex
 import signal
@@ -20,6 +19,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import ztier                # noqa: E402
+from results import need, run_case # noqa: E402
 
 FAILS = '''echo "FAIL  torture: 3 passed, 1 failed, 0 skipped (3 s)"
 echo "      failed: counters_at_rest"
@@ -36,26 +36,9 @@ ROWS = {
 }
 
 
-class Failed(Exception):
-    """What is wrong."""
-
-
-def need(true, *words):
-    if not true:
-        raise Failed(' '.join(map(str, words)))
-
-
-def load():
-    loader = importlib.machinery.SourceFileLoader('campaign', str(ztier.TOP / 'scripts/cmd/campaign'))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    sys.modules[loader.name] = module
-    loader.exec_module(module)
-    return module
-
-
 def campaign(folder, *args):
     """The command itself, in this process."""
-    module = load()
+    module = ztier.command('campaign')
     module.TABLE, module.FOLDER = Path(folder, 'CAMPAIGN.rst'), Path(folder)
     module.ROWS = tuple(module.Row(name, '', command) for name, command in ROWS.items())
     sys.argv = ['campaign', *args]
@@ -177,7 +160,7 @@ def test_valid_rst(folder):
 
 def test_commands(_):
     """What the rows run exists."""
-    module = load()
+    module = ztier.command('campaign')
     names = module.load_tests()
     for row in module.ROWS:
         words = shlex.split(row.command)
@@ -197,12 +180,7 @@ def main():
     failed = 0
     for number, (name, test) in enumerate(TESTS, 1):
         with tempfile.TemporaryDirectory(prefix='campaign-') as folder:
-            try:
-                skipped = test(folder)
-                print(f'ok {number} {name}' + (f' # SKIP {skipped}' if skipped else ''), flush=True)
-            except Exception as error:
-                failed += 1
-                print(f'# {type(error).__name__}: {error}\nnot ok {number} {name}', flush=True)
+            failed += not run_case(number, name, functools.partial(test, folder))
     return 1 if failed else 0
 
 

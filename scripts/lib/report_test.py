@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import webdriver            # noqa: E402
 import ztier                # noqa: E402
+from results import Failed, need, run_case # noqa: E402
 
 DATA = Path(__file__).resolve().parent / 'report_test'
 OUT = ztier.BUILD / 'report/test'
@@ -25,15 +26,6 @@ VOID = {'meta', 'link'}
 FIGURES = ('time-private', 'time-nodes', 'moved-private', 'moved-nodes', 'bench',
            'latency-load-latency', 'profile-zswap-free', 'profile-store-lzo-4k',
            'profile-direct-store')
-
-
-class Failed(Exception):
-    """What is wrong."""
-
-
-def need(true, *words):
-    if not true:
-        raise Failed(' '.join(map(str, words)))
 
 
 def same(found, expected, what):
@@ -448,15 +440,7 @@ def main():
     def run(name, test):
         nonlocal number, failed
         number += 1
-        if isinstance(test, str):
-            print(f'ok {number} {name} # SKIP {test}', flush=True)
-            return
-        try:
-            test(page)
-            print(f'ok {number} {name}', flush=True)
-        except Exception as error:          # also what is not in the page at all
-            failed += 1
-            print(f'# {type(error).__name__}: {error}\nnot ok {number} {name}', flush=True)
+        failed += not run_case(number, name, test if isinstance(test, str) else lambda: test(page))
 
     def well_formed(_):
         nonlocal page

@@ -1,6 +1,8 @@
 """What every Python command shares: paths, messages, the other commands."""
 
 import contextlib
+import importlib.machinery
+import importlib.util
 import os
 import re
 import signal
@@ -188,6 +190,16 @@ def need_x86(config, kernel):
     """What counts instructions or shows figures has its programs for x86 only."""
     if arch_of(kernel) != 'x86_64':
         usage_error(f'--config {config}: it is a kernel for {arch_of(kernel)}, and x86_64 is needed')
+
+
+def command(name):
+    """The program of a command, as a module."""
+    loader = importlib.machinery.SourceFileLoader(f'ztier_{name}', str(TOP / 'scripts/cmd' / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    # what dataclasses look themselves up in
+    sys.modules[loader.name] = module
+    loader.exec_module(module)
+    return module
 
 
 def library(script, *argv):

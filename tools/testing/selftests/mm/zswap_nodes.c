@@ -43,6 +43,7 @@
 #define NR_JOBS			4
 #define NR_CGS			6
 #define NR_ROUNDS		10
+#define MAX_FOLIO_SIZES		16
 #define MAX_BLOCKS		4096
 #define TOP			"zswap_nodes_test"
 #define NO_MEMCG		"no zswap in memory.numa_stat of cgroup v2"
@@ -1347,24 +1348,63 @@ static const char *folios_missing(long kb)
 	return why;
 }
 
+/* The settings of all sizes of folios, as they were. */
+struct folio_sizes {
+	glob_t files;
+	char old[MAX_FOLIO_SIZES][16];
+};
+
+static void restore_sizes(struct folio_sizes *sizes)
+{
+	for (size_t i = 0; i < sizes->files.gl_pathc && i < MAX_FOLIO_SIZES; i++)
+		restore_value(sizes->files.gl_pathv[i], sizes->old[i]);
+	globfree(&sizes->files);
+}
+
+/*
+ * Have what asks for large folios get those of one size. If it may get larger ones
+ * too, it is up to where its memory lies whether it gets any of this size.
+ */
+static int allow_size(struct folio_sizes *sizes, long kb)
+{
+	char wanted[PATH_MAX], text[128], *old;
+	int ret = 0;
+
+	memset(sizes, 0, sizeof(*sizes));
+	snprintf(wanted, sizeof(wanted),
+		 PATH_THP "/hugepages-%ldkB/enabled", kb);
+	if (glob(PATH_THP "/hugepages-*kB/enabled", 0, NULL, &sizes->files) ||
+	    sizes->files.gl_pathc > MAX_FOLIO_SIZES)
+		return -1;
+	for (size_t i = 0; !ret && i < sizes->files.gl_pathc; i++) {
+		const char *path = sizes->files.gl_pathv[i];
+
+		if (get(path, text, sizeof(text)))
+			return -1;
+		old = strchr(text, '[');
+		if (!old)
+			return -1;
+		*strchrnul(++old, ']') = 0;
+		snprintf(sizes->old[i], sizeof(sizes->old[i]), "%s", old);
+		ret = put(path, strcmp(path, wanted) ? "never" : "madvise");
+	}
+	return ret;
+}
+
 /* Have the first job store folios of the size. */
 static int start_folios(struct env *env, long kb)
 {
-	char path[PATH_MAX], text[128], *old;
 	long stored = folios_stored(kb);
+	struct folio_sizes sizes;
 	int ret;
 
-	snprintf(path, sizeof(path), PATH_THP "/hugepages-%ldkB/enabled", kb);
-	if (get(path, text, sizeof(text)))
-		return -1;
-	old = strchr(text, '[');
-	if (!old || put(path, "madvise"))
-		return -1;
-	*strchrnul(++old, ']') = 0;
-
 	env->job[0].folio_size = kb * 1024;
-	ret = start(env, 0, &env->cg[0]);
-	put(path, old);
+	ret = allow_size(&sizes, kb);
+	if (ret)
+		ksft_print_msg("cannot have folios of %ld kB only\n", kb);
+	else
+		ret = start(env, 0, &env->cg[0]);
+	restore_sizes(&sizes);
 	if (ret)
 		return -1;
 	if (folios_stored(kb) <= stored) {
