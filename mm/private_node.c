@@ -42,8 +42,13 @@ MODULE_PARM_DESC(refresh_ms, "Milliseconds between two questions to a device");
 
 /* Whoever is refused has it asked again, but not more often than that. */
 #define PN_KICK_MS	10
-/* How many pages to get rid of before looking again whether that is enough. */
+/*
+ * How much to get rid of, and how long to wait until the device may have said that
+ * it is enough, before more is: 64 pages, or a thousandth of what is there.
+ */
 #define PN_SHRINK_PAGES	64UL
+#define PN_SHRINK_SHIFT	10
+#define PN_SHRINK_MS	10
 /* How often to try pages that cannot be evacuated, as long as others can. */
 #define PN_EVACUATE_ROUNDS	3
 /* Each page for which there is no memory has had somebody try hard to find some. */
@@ -73,6 +78,7 @@ struct private_node {
 	/* Each written by one, read by all without a lock. */
 	enum private_node_state state;	/* as the driver says */
 	bool silent;			/* the device does not answer */
+	bool gone;			/* the driver loses the device */
 	bool closed;			/* as the administrator says */
 
 	/*
@@ -147,7 +153,7 @@ static void pn_mark_dead(struct private_node *pn, struct page *page)
 
 static enum private_node_state pn_state(const struct private_node *pn)
 {
-	if (READ_ONCE(pn->closed) || READ_ONCE(pn->silent))
+	if (READ_ONCE(pn->closed) || READ_ONCE(pn->gone) || READ_ONCE(pn->silent))
 		return PN_CLOSED;
 	return READ_ONCE(pn->state);
 }
@@ -300,15 +306,21 @@ static void pn_pressure_work(struct work_struct *work)
 {
 	struct private_node *pn = container_of(to_delayed_work(work),
 					       struct private_node, pressure);
+	unsigned long live = atomic_long_read(&pn->nr_live), shrunk;
 
-	while (READ_ONCE(pn->state) != PN_OPEN &&
-	       mt_private_shrink(pn->desc.use, pn->desc.nid, PN_SHRINK_PAGES))
-		cond_resched();
+	if (READ_ONCE(pn->state) == PN_OPEN || !live)
+		return;
 
-	/* Nothing can be done at present, but the device still wants it. */
-	if (READ_ONCE(pn->state) != PN_OPEN && atomic_long_read(&pn->nr_live))
-		queue_delayed_work(system_dfl_wq, &pn->pressure,
-				   msecs_to_jiffies(READ_ONCE(refresh_ms)));
+	shrunk = mt_private_shrink(pn->desc.use, pn->desc.nid,
+				   max(PN_SHRINK_PAGES, live >> PN_SHRINK_SHIFT));
+	/* What the driver still keeps is no room. */
+	if (shrunk && pn->desc.ops->quiesce)
+		pn->desc.ops->quiesce(pn);
+
+	/* Or nothing can be done at present, but the device still wants it. */
+	queue_delayed_work(system_dfl_wq, &pn->pressure,
+			   msecs_to_jiffies(shrunk ? PN_SHRINK_MS :
+						     READ_ONCE(refresh_ms)));
 }
 
 /**
@@ -336,13 +348,13 @@ EXPORT_SYMBOL_GPL(private_node_set_state);
  * @pn: the node
  *
  * For drivers that lose their device and cannot wait until the node is empty.
- * What is on it can be read as long as the device lets it be.
+ * What is on it can be read as long as the device lets it be. For good.
  *
  * Context: any.
  */
 void private_node_close(struct private_node *pn)
 {
-	WRITE_ONCE(pn->closed, true);
+	WRITE_ONCE(pn->gone, true);
 }
 EXPORT_SYMBOL_GPL(private_node_close);
 
@@ -497,6 +509,7 @@ static struct page *pn_store(struct private_node *pn, struct page *src,
 /**
  * private_node_store() - copy a page to a private node
  * @nid: the node
+ * @use: what for
  * @src: what to copy
  * @cookie: for the user's callbacks
  * @bytes: set to what it takes up there, at least 1 and less than PAGE_SIZE
@@ -508,15 +521,16 @@ static struct page *pn_store(struct private_node *pn, struct page *src,
  * (takes up more than it is worth), -EIO (the source is poisoned, or the device
  * did not take it), or what the driver says.
  */
-struct page *private_node_store(int nid, struct page *src, unsigned long cookie,
-				unsigned int *bytes)
+struct page *private_node_store(int nid, enum mt_private_use use, struct page *src,
+				unsigned long cookie, unsigned int *bytes)
 {
 	struct private_node *pn;
 	struct page *page;
 
 	guard(srcu)(&private_node_srcu);
 	pn = READ_ONCE(NODE_DATA(nid)->private_node);
-	if (!pn)
+	/* It may have gone, and be there again for something else. */
+	if (!pn || pn->desc.use != use)
 		return ERR_PTR(-EBUSY);
 
 	page = pn_store(pn, src, cookie, bytes);
@@ -955,7 +969,8 @@ static void pn_open_for_use(struct private_node *pn)
  *
  * Return: 0; -EINVAL, -EEXIST and others of __add_memory_driver_managed();
  * -ENOMEM; -ENOSPC for more ranges than there may be; -EIO if not all of it came
- * online. Nothing is added then.
+ * online. Nothing is added then. If a part came online, and cannot be taken back
+ * for a signal or the like, it is used: 0.
  */
 int private_node_add_memory(struct private_node *pn, u64 start, u64 size,
 			    const char *resource_name)
@@ -986,10 +1001,13 @@ int private_node_add_memory(struct private_node *pn, u64 start, u64 size,
 		goto undo;
 	if (!pn_range_online(range)) {
 		err = offline_and_remove_memory_ranges(&phys, 1);
-		if (WARN_ON_ONCE(err))
-			return err;
-		err = -EIO;
-		goto undo;
+		if (!err) {
+			err = -EIO;
+			goto undo;
+		}
+		/* It stays, and is used as far as it is online. */
+		pr_warn("node %d: %#llx-%#llx is online in part, and cannot be removed (%d)\n",
+			pn->desc.nid, phys.start, phys.end, err);
 	}
 
 	if (pn->nr_ranges == 1)

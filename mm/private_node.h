@@ -6,8 +6,8 @@
 
 #ifdef CONFIG_PRIVATE_NODE
 /* For memory tiering, which chooses the node. */
-struct page *private_node_store(int nid, struct page *src, unsigned long cookie,
-				unsigned int *bytes);
+struct page *private_node_store(int nid, enum mt_private_use use, struct page *src,
+				unsigned long cookie, unsigned int *bytes);
 
 /* And what a node wants of whoever uses it. In mm/memory-tiers.c. */
 void mt_private_add_node(enum mt_private_use use, int nid);

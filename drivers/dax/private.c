@@ -25,6 +25,7 @@ struct private_dax {
 	struct mutex lock;	/* all below */
 	struct private_dax_provider *provider;
 	struct private_node *pn;	/* while online */
+	const char *name;		/* of resources, which may outlive the device */
 	struct resource *res[];
 };
 
@@ -119,7 +120,7 @@ static int request_resources(struct private_dax *data)
 		if (!has_blocks(&range))
 			continue;
 		data->res[i] = request_mem_region(range.start, range_len(&range),
-						  dev_name(&dev_dax->dev));
+						  data->name);
 		if (!data->res[i]) {
 			dev_err(&dev_dax->dev, "%#llx-%#llx is in use\n",
 				range.start, range.end);
@@ -311,6 +312,11 @@ static int private_dax_probe(struct dev_dax *dev_dax)
 	data = kzalloc_flex(*data, res, dev_dax->nr_range);
 	if (!data)
 		return -ENOMEM;
+	data->name = kstrdup(dev_name(dev), GFP_KERNEL);
+	if (!data->name) {
+		kfree(data);
+		return -ENOMEM;
+	}
 	data->dev_dax = dev_dax;
 	mutex_init(&data->lock);
 	dev_set_drvdata(dev, data);
@@ -334,6 +340,7 @@ static void private_dax_remove(struct dev_dax *dev_dax)
 	put_provider(data->provider);
 	dev_set_drvdata(&dev_dax->dev, NULL);
 	mutex_destroy(&data->lock);
+	kfree(data->name);
 	kfree(data);
 }
 
