@@ -25,7 +25,12 @@ FAILS = '''echo "FAIL  torture: 3 passed, 1 failed, 0 skipped (3 s)"
 echo "      failed: counters_at_rest"
 echo "      the guest panicked: *foo* bar_ |x| \\`y\\` - z"
 echo "3 passed, 1 failed, 0 skipped"; exit 1'''
+# Prints a figure for a test of the same name as another row's
+FIGURE = ('mkdir -p "$ZTIER_RESULTS"; echo "# figure: of {0}" >"$ZTIER_RESULTS/torture.ktap"; sleep 1; '
+          'echo "ok    torture: 1 passed, 0 failed, 0 skipped (1 s)"; echo "1 passed, 0 failed, 0 skipped"')
 ROWS = {
+    'this': FIGURE.format('this'),
+    'that': FIGURE.format('that'),
     'good': 'echo "again zswap: a_case failed"; echo "5 passed, 0 failed, 3 skipped"',
     'bad': ' ; '.join(FAILS.splitlines()),
     'missing': 'echo "SKIP  newer: no such thing_"; echo "0 passed, 0 failed, 1 skipped"',
@@ -126,6 +131,14 @@ def test_side_by_side(folder):
     need(status == 0 and last == '0 passed, 0 failed, 1 skipped', status, last)
     process.terminate()
     process.communicate()
+
+
+def test_own_figures(folder):
+    for process in [start(folder, name) for name in ('this', 'that')]:
+        process.communicate()
+    rows = table(folder)
+    for name in ('this', 'that'):
+        need(rows[name][4].startswith(f'of {name}; '), rows[name])
 
 
 def test_damaged(folder):
