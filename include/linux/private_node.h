@@ -56,8 +56,9 @@ struct private_node_usage {
  *	interrupts may be off.
  * @usage: ask the device. 0, or an error if it does not answer: then the node is
  *	closed until it does. Process context, may sleep.
- * @quiesce: do not return before the last private_node_release_done().
- *	Optional. Process context, may sleep.
+ * @quiesce: do not return before the last private_node_release_done(). Called
+ *	while the device is short of room, and before its memory goes. Optional.
+ *	Process context, may sleep.
  */
 struct private_node_ops {
 	struct module *owner;

@@ -44,7 +44,8 @@ def reasons(text):
     """What is said in a KTAP of its failed cases: the last lines before each, by name.
 
     A suite that failed for its cases is there with no line. Of cases of one name in several
-    suites, the lines follow each other.
+    suites, the lines follow each other. Assertions of the kselftest harness, which has them
+    on stderr, come after all results, if that was kept apart: they name their function.
     """
     found, said, more = {}, [], False
     for line in text.splitlines():
@@ -62,6 +63,9 @@ def reasons(text):
         elif more:
             # KUnit has the values on lines of their own
             said.append(line)
+    for name, lines in found.items():
+        mark = f':{name.rpartition(".")[2]}:'
+        lines += [line for line in said if mark in line and line not in lines][:MAX_REASONS]
     return found
 
 

@@ -29,6 +29,18 @@ not ok 2 zswap.bad
 ok 3 zswap.none # SKIP none here
 # Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0
 '''
+# As from a guest, whose stderr comes after its stdout
+APART = '''TAP version 13
+1..2
+#          FAIL  zswap.bad
+not ok 1 zswap.bad
+ok 2 zswap.good
+# FAILED: 1 / 2 tests passed.
+# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0
+# # zswap_nodes.c:1404:bad:Expected 0 (0) == store_folios(env, kb[i]) (-1)
+# # bad: Test failed
+# # zswap_nodes.c:99:good:said for some reason
+'''
 KUNIT = '''[    0.412] Linux version 7.3.4
 [    0.500][    T1] KTAP version 1
 [    0.500][    T1] 1..1
@@ -49,6 +61,12 @@ def test_reasons_selftest():
         'no folio of 64 kB was stored as one',
         'zswap_nodes.c:1404:bad:Expected 0 (0) == store_folios(env, kb[i]) (-1)']},
         results.reasons(SELFTEST))
+
+
+def test_reasons_apart():
+    found = results.reasons(APART)
+    need(found == {'zswap.bad': [
+        'zswap_nodes.c:1404:bad:Expected 0 (0) == store_folios(env, kb[i]) (-1)']}, found)
 
 
 def test_reasons_kunit():

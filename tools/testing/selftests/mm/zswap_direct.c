@@ -723,12 +723,12 @@ TEST_F_TIMEOUT(zswap_direct, drops_verified, TIMEOUT)
  * when it is not there any more.
  */
 static void ratio(struct __test_metadata *_metadata, struct _test_data_zswap_direct *self,
-		  bool write_back)
+		  bool write_back, int rounds)
 {
 	ASSERT_EQ(set_cgroup("memory.zswap.writeback", write_back ? "1" : "0"), 0);
 	ASSERT_EQ(knob(&self->node, "phys_bytes", 8 * MIB), 0);
 	ASSERT_EQ(make_area(&self->area, 3000, 1, 50), 0);
-	for (int round = 0; round < 4; round++) {
+	for (int round = 0; round < rounds; round++) {
 		long written = events("zswpwb"), before;
 		long evacuated = debug("direct_evacuated");
 
@@ -757,19 +757,19 @@ static void ratio(struct __test_metadata *_metadata, struct _test_data_zswap_dir
 
 TEST_F_TIMEOUT(zswap_direct, ratio, TIMEOUT)
 {
-	ratio(_metadata, self, true);
+	ratio(_metadata, self, true, 4);
 }
 
 TEST_F_TIMEOUT(zswap_direct, ratio_no_writeback, TIMEOUT)
 {
-	ratio(_metadata, self, false);
+	ratio(_metadata, self, false, 4);
 }
 
-/* The same, with a driver that keeps what is freed for a while. */
+/* With a driver that keeps what is freed for a while, after which there is room. */
 TEST_F_TIMEOUT(zswap_direct, ratio_deferred_discard, TIMEOUT)
 {
 	ASSERT_EQ(knob(&self->node, "discard_ms", 20000), 0);
-	ratio(_metadata, self, true);
+	ratio(_metadata, self, true, 1);
 }
 
 /* Full, and silent: zswap goes on as if there were no node. */
