@@ -348,7 +348,8 @@ EXPORT_SYMBOL_GPL(private_node_set_state);
  * @pn: the node
  *
  * For drivers that lose their device and cannot wait until the node is empty.
- * What is on it can be read as long as the device lets it be. For good.
+ * What is on it can be read as long as the device lets it be. Nobody opens the
+ * node again.
  *
  * Context: any.
  */
