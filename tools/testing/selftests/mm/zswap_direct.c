@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
@@ -36,6 +38,7 @@
 #define PATH_THP	"/sys/kernel/mm/transparent_hugepage"
 #define PATH_CGROUPS	"/sys/fs/cgroup"
 #define PATH_CGROUP	PATH_CGROUPS "/zswap_direct_test"
+#define PATH_STAT_INTERVAL "/proc/sys/vm/stat_interval"
 #define PATH_PROBES	"/sys/kernel/tracing/kprobe_events"
 #define PATH_HITS	"/sys/kernel/tracing/kprobe_profile"
 #define PATH_PROBE	"/sys/kernel/tracing/events/kprobes/zswap_direct/enable"
@@ -334,6 +337,7 @@ FIXTURE(zswap_direct) {
 	struct pnode node;
 	struct area area;
 	long lost, refused;
+	char interval[16];	/* vmstat's, if a test has changed it */
 };
 
 static int own_number(const char *name, int otherwise)
@@ -377,6 +381,8 @@ FIXTURE_TEARDOWN(zswap_direct)
 	put(PATH_ZSWAP "/shrinker_enabled", "N");
 	put(PATH_EMUL_PARAM "/verify", "0");
 	put(PATH_EMUL_PARAM "/phys_mib", "0");
+	if (*self->interval)
+		put(PATH_STAT_INTERVAL, "%s", self->interval);
 	set_state(&self->node, "unplugged");
 }
 
@@ -841,6 +847,78 @@ TEST_F_TIMEOUT(zswap_direct, unplug, TIMEOUT)
 	EXPECT_EQ(swapped(&self->area), 3000);
 	EXPECT_EQ(check(&self->area, NULL), 0);
 	EXPECT_EQ(events("zswpdirect_lost"), self->lost);
+}
+
+static void run_on(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+/* Start a task that keeps a CPU from becoming idle. */
+static pid_t spin_on(int cpu)
+{
+	const struct sched_param param = {};
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	run_on(cpu);
+	sched_setscheduler(0, SCHED_IDLE, &param);
+	while (true)
+		;
+}
+
+static bool node_is_not_missed(void)
+{
+	struct zswap_vmstat vm;
+
+	return !read_zswap_vmstat(NULL, &vm) && zswap_vmstat_holds(&vm);
+}
+
+/*
+ * What CPUs have not added yet to the counters of a node must not go with it. By
+ * themselves they add it once in a second, which is now never, and when they
+ * become idle, which they do not.
+ */
+TEST_F_TIMEOUT(zswap_direct, unplug_vmstat, TIMEOUT)
+{
+	int cpu, round, status;
+	bool holds = true;
+	pid_t pids[2];
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "there is only one CPU");
+	ASSERT_GT(get(PATH_STAT_INTERVAL, self->interval, sizeof(self->interval)), 0);
+	ASSERT_EQ(put(PATH_STAT_INTERVAL, "3600"), 0);
+	/* The last time that they do. */
+	sleep(2);
+	for (cpu = 0; cpu < 2; cpu++)
+		pids[cpu] = spin_on(cpu);
+	for (round = 0; holds && round < NR_ROUNDS; round++) {
+		run_on(round % 2);
+		STORE(100 + 7 * round, round + 1, 30);
+		EXPECT_EQ(debug("direct_pages"), self->area.nr);
+		run_on(!(round % 2));
+		madvise(self->area.at, (20 + round) * page_size, MADV_DONTNEED);
+		/* Coming all on one CPU and going all on another would cancel. */
+		run_on(round % 2);
+		EXPECT_EQ(set_state(&self->node, "unplugged"), 0);
+		drop(&self->area);
+		holds = wait_for(node_is_not_missed());
+		ASSERT_TRUE(online(&self->node));
+	}
+	for (cpu = 0; cpu < 2; cpu++) {
+		kill(pids[cpu], SIGKILL);
+		waitpid(pids[cpu], &status, 0);
+	}
+	EXPECT_TRUE(holds);
+	if (!holds)
+		zswap_print_mismatch("without the node");
 }
 
 /* zswap has no room for them: they stay in the swap cache. */
