@@ -525,7 +525,10 @@ static void latency_round(void)
 	print_latencies(seen, nr);
 }
 
-/* Twice the memory that there is: what is touched comes in, other goes out. */
+/*
+ * Twice the memory that there is: what is touched comes in, other goes out. With
+ * memory.max in place of memory.high, 7.3.4 was seen to kill it.
+ */
 static void steady_round(void)
 {
 	size_t len = bytes();
@@ -533,7 +536,7 @@ static void steady_round(void)
 	long i;
 
 	snprintf(limit, sizeof(limit), "%zu", len / 2);
-	put(CGROUP "/memory.max", limit);
+	put(CGROUP "/memory.high", limit);
 	fill(data, len, 0);
 	for (i = 0; i < opt.touches; i++)
 		data[random64() % (len / PAGE) * PAGE] += 1;
@@ -542,7 +545,7 @@ static void steady_round(void)
 		data[random64() % (len / PAGE) * PAGE] += 1;
 	MARK(IDLE);
 	printf("round %ld\n", opt.touches);
-	put(CGROUP "/memory.max", "max");
+	put(CGROUP "/memory.high", "max");
 	munmap(data, len);
 }
 
