@@ -21,7 +21,8 @@
 #define ROUND_S		30
 /* For stress-ng to end by itself when its time is up */
 #define PATIENCE_S	300
-#define STOP_TRIES	200
+/* In reclaim, on a busy host, it takes a process some seconds to see a signal. */
+#define STOP_TRIES	1200
 
 static double now(void)
 {
@@ -58,9 +59,27 @@ static pid_t start(long minutes)
 	err(127, "stress-ng");
 }
 
+/* What a process of stress-ng is at, on stdout */
+static void tell(const char *pid)
+{
+	static const char *const files[] = { "stat", "wchan", "stack", "cgroup", "status" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		char path[300], line[512];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%s/%s", pid, files[i]);
+		file = fopen(path, "re");
+		while (file && fgets(line, sizeof(line), file))
+			printf("# %s: %s%s", path, line, strchr(line, '\n') ? "" : "\n");
+		if (file)
+			fclose(file);
+	}
+}
+
 /*
  * Sends @signal to each process of stress-ng, wherever it has put itself, that is not
- * in a state of @done: the number of these.
+ * in a state of @done: the number of these. With 0 for a signal it says what they do.
  */
 static int signal_all(int signal, const char *done)
 {
@@ -82,7 +101,10 @@ static int signal_all(int signal, const char *done)
 			continue;
 		if (fscanf(stat, "%*d (%31[^)]) %c", comm, &state) == 2 &&
 		    !strncmp(comm, "stress-ng", 9) && !strchr(done, state)) {
-			kill(atoi(entry->d_name), signal);
+			if (signal)
+				kill(atoi(entry->d_name), signal);
+			else
+				tell(entry->d_name);
 			nr++;
 		}
 		fclose(stat);
@@ -95,8 +117,12 @@ static int signal_all(int signal, const char *done)
 static void stop(void)
 {
 	for (int i = 0; signal_all(SIGSTOP, "TtZX"); i++) {
-		if (i == STOP_TRIES)
-			die("stress-ng", "a process of it does not stop", "See the kernel log");
+		if (i == STOP_TRIES) {
+			signal_all(0, "TtZX");
+			fflush(stdout);
+			die("stress-ng", "a process of it does not stop in a minute",
+			    "What it is at is above");
+		}
 		usleep(50000);
 	}
 }
