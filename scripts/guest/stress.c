@@ -21,7 +21,7 @@
 #define ROUND_S		30
 /* For stress-ng to end by itself when its time is up */
 #define PATIENCE_S	300
-/* In reclaim, on a busy host, it takes a process some seconds to see a signal. */
+/* A minute: ten seconds were not enough once, on a busy host; why is not known. */
 #define STOP_TRIES	1200
 
 static double now(void)
