@@ -42,6 +42,8 @@
 #define NR_WRITERS	16
 #define NR_ROUNDS	100
 #define NR_TUNED	16
+#define MAX_NODES	1024	/* NODES_SHIFT is 10 at most */
+#define LONG_BITS	(8 * sizeof(long))
 #define TIMEOUT		300	/* seconds, for slow emulation */
 
 /* ---- files ---- */
@@ -148,25 +150,33 @@ static long pages_allocated(struct pnode *node)
 	return number(path, "numa_hit ") + number(path, "numa_miss ");
 }
 
-/* Whether a node is in the list that a file has. */
-static bool list_has(const char *path, int nid)
+/* Reads a list of nodes such as 1,3-4. */
+static void read_nodes(const char *path, unsigned long *mask)
 {
 	char buf[256], *p = buf;
 
+	memset(mask, 0, MAX_NODES / 8);
 	if (get(path, buf, sizeof(buf)) < 0)
-		return false;
-	/* a list such as 1,3-4 */
+		return;
 	while (*p && *p != '\n') {
 		long first = strtol(p, &p, 10), last = first;
 
 		if (*p == '-')
 			last = strtol(p + 1, &p, 10);
-		if (nid >= first && nid <= last)
-			return true;
+		for (; first <= last && first < MAX_NODES; first++)
+			mask[first / LONG_BITS] |= 1UL << (first % LONG_BITS);
 		if (*p == ',')
 			p++;
 	}
-	return false;
+}
+
+/* Whether a node is in the list that a file has. */
+static bool list_has(const char *path, int nid)
+{
+	unsigned long mask[MAX_NODES / LONG_BITS];
+
+	read_nodes(path, mask);
+	return mask[nid / LONG_BITS] & (1UL << (nid % LONG_BITS));
 }
 
 static bool private_mask_has(int nid)
@@ -397,8 +407,6 @@ TEST_F_TIMEOUT(private_node, cpuset, TIMEOUT)
 	EXPECT_TRUE(untouched(&self->node));
 }
 
-/* NODES_SHIFT is 10 at most. */
-#define MAX_NODES	1024
 #define HUGE_PAGES PATH_NODES "/node%d/hugepages/hugepages-2048kB/nr_hugepages"
 
 /* Of all nodes but @nid; LONG_MIN if there are no such pages. */
@@ -707,25 +715,44 @@ TEST_F_TIMEOUT(private_node, hibernation, TIMEOUT)
 
 /* ---- what the machine has ---- */
 
-/* Pages of a file, if only those of what is swapped to, and of all nodes alike. */
-static void fill_page_cache(long mib)
+static long page_cache(void)
 {
-	unsigned long mask[16] = { 0 };
-	static char buf[MIB];
+	return number("/proc/meminfo", "Buffers:") + number("/proc/meminfo", "Cached:");
+}
+
+/*
+ * Opens what page cache of so many KiB can be made of: what is swapped to is the
+ * one file that is surely large. -1: there is none, or it is smaller.
+ */
+static int open_large_file(long kib)
+{
 	char name[1][64];
 	int fd;
 
-	for (int nid = 0; nid < 1023; nid++)
-		if (list_has(PATH_NODES "/has_memory", nid))
-			mask[nid / 64] |= 1UL << (nid % 64);
-	if (!swap_devices(name, 1) ||
-	    syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, mask, 1024))
-		return;
+	if (!swap_devices(name, 1))
+		return -1;
 	fd = open(name[0], O_RDONLY);
-	while (fd >= 0 && mib-- && read(fd, buf, MIB) == MIB)
-		;
-	if (fd >= 0)
+	if (fd >= 0 && lseek(fd, 0, SEEK_END) / 1024 < kib) {
 		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Makes the page cache so many KiB larger, on all nodes alike. */
+static bool fill_page_cache(int fd, long kib)
+{
+	unsigned long mask[MAX_NODES / LONG_BITS];
+	long goal = page_cache() + kib * 3 / 4;	/* a bit may be reclaimed again */
+	static char buf[MIB];
+
+	read_nodes(PATH_NODES "/has_memory", mask);
+	if (syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, mask, MAX_NODES))
+		return false;
+	lseek(fd, 0, SEEK_SET);
+	for (; kib > 0 && read(fd, buf, MIB) > 0; kib -= MIB / 1024)
+		;
+	return page_cache() >= goal;
 }
 
 static bool has_symbol(const char *name)
@@ -801,10 +828,14 @@ static bool totals_kept(struct pnode *node, const long *before, const long *afte
 TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 {
 	long before[NR_TOTALS], after[NR_TOTALS];
+	long cache = number("/proc/meminfo", "MemTotal:") * 4 / 10;
+	int fd = open_large_file(cache);
 	char path[PATH_MAX], word[32];
 	bool kept = false;
 	int i;
 
+	if (fd < 0)
+		SKIP(return, "no swap of %ld KiB to make page cache of", cache);
 	/*
 	 * With large watermarks it can be told whether the node's are among those
 	 * that MemAvailable knows: as reserves, and of the page cache, if it is
@@ -822,7 +853,7 @@ TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 		 * it reclaims would be seen as MemFree that grows.
 		 */
 		ASSERT_EQ(put("/proc/sys/vm/drop_caches", "1"), 0);
-		fill_page_cache(number("/proc/meminfo", "MemTotal:") * 4 / 10240);
+		ASSERT_TRUE(fill_page_cache(fd, cache));
 		read_totals(before);
 		ASSERT_TRUE(online(&self->node));
 		read_totals(after);
@@ -830,6 +861,7 @@ TEST_F_TIMEOUT(private_node, totals, TIMEOUT)
 		EXPECT_EQ(after[0], before[0]);
 		kept = totals_kept(&self->node, before, after);
 	}
+	close(fd);
 	EXPECT_TRUE(kept);
 
 	/* The node itself is there, with all that it has. */
