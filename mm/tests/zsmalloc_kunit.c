@@ -392,7 +392,7 @@ static struct zspage *test_zspage(struct acct_ctx *ctx, int i,
 }
 
 /* With what the CPUs have not passed on yet. */
-static long sum_node_state(int nid, enum node_stat_item item)
+static long read_node_state(int nid, enum node_stat_item item)
 {
 	struct pglist_data *pgdat = NODE_DATA(nid);
 	long value = atomic_long_read(&pgdat->vm_stat[item]);
@@ -401,27 +401,6 @@ static long sum_node_state(int nid, enum node_stat_item item)
 	for_each_online_cpu(cpu)
 		value += per_cpu_ptr(pgdat->per_cpu_nodestats,
 				     cpu)->vm_node_stat_diff[item];
-	return value;
-}
-
-static void run_on_cpu(struct work_struct *unused)
-{
-}
-
-/*
- * What a CPU is passing on is nowhere for a moment, which is long if it is a
- * virtual CPU that loses its own then. The worker that is at it, once a second,
- * is done with it before the CPU runs another's work.
- */
-static long read_node_state(int nid, enum node_stat_item item)
-{
-	long value = sum_node_state(nid, item), last;
-
-	do {
-		last = value;
-		schedule_on_each_cpu(run_on_cpu);
-		value = sum_node_state(nid, item);
-	} while (value != last);
 	return value;
 }
 
@@ -623,14 +602,25 @@ static void move_page(struct kunit *test, struct page *page, int nid)
 }
 #endif
 
+/* Retired pages are there, and hold no objects. Compaction may have some locked. */
+static void free_retired(struct zs_retired *retired)
+{
+	int tries = 200;
+
+	for (flush_delayed_work(&retired->work);
+	     !llist_empty(&retired->list) && tries; tries--) {
+		msleep(20);
+		flush_delayed_work(&retired->work);
+	}
+}
+
 /* All objects are what they were, and the counters what there is of them. */
 static void expect_all(struct kunit *test)
 {
 	struct acct_ctx *ctx = test->priv;
 	int i, nid;
 
-	/* Retired pages are there, and hold no objects. */
-	flush_delayed_work(&ctx->pool->retired.work);
+	free_retired(&ctx->pool->retired);
 	memset(ctx->expected, 0, nr_node_ids * sizeof(*ctx->expected));
 	for (i = 0; i < NR_TEST_OBJS; i++) {
 		if (!ctx->handle[i])
