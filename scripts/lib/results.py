@@ -10,7 +10,9 @@ import ztier
 MISSING = 'missing expected subtest'
 MAX_REASONS = 8
 
-RESULT = re.compile(r'(not )?ok \d+ *(?:- )?(.*?)(?: +#.*)?$')
+RESULT = re.compile(r'(not )?ok \d+ *(?:- )?(.*?)(?: +#(.*))?$')
+# what follows the name of a result that is not the case's own words
+DIRECTIVE = re.compile(r'(SKIP|TODO|XFAIL|TIMEOUT|ERROR)\b', re.IGNORECASE)
 # what a harness says of each case beside what the case says
 FRAME = re.compile(r'(RUN|OK|FAIL) +\S+( \.\.\.)?$|\S+: Test (failed|terminated)')
 
@@ -43,6 +45,7 @@ def failures(output):
 def reasons(text):
     """What is said in a KTAP of its failed cases: the last lines before each, by name.
 
+    The last of these is what stands beside its name.
     A suite that failed for its cases is there with no line. Of cases of one name in several
     suites, the lines follow each other. Assertions of the kselftest harness, which has them
     on stderr, come after all results, if that was kept apart: they name their function.
@@ -54,6 +57,9 @@ def reasons(text):
         result = RESULT.match(line)
         if result:
             if result[1]:
+                beside = (result[3] or '').strip()
+                if beside and not DIRECTIVE.match(beside):
+                    said.append(beside)
                 found.setdefault(result[2], []).extend(said[-MAX_REASONS:])
             said, more = [], False
         elif line.startswith('#'):

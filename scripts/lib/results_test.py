@@ -84,6 +84,12 @@ def test_reasons_are_few():
          found)
 
 
+def test_reasons_beside_the_name():
+    text = '# first\nnot ok 1 4k_again # 80 allocations failed; left: nothing\nnot ok 2 b # SKIP no\n'
+    found = results.reasons(text)
+    need(found == {'4k_again': ['first', '80 allocations failed; left: nothing'], 'b': []}, found)
+
+
 def test_names_of_parser():
     """Each failed case that the kernel's parser names has its reasons."""
     if not (ztier.LINUX / 'tools/testing/kunit/kunit.py').exists():
