@@ -19,6 +19,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -123,6 +124,7 @@ static bool present(int page)
 
 static atomic_bool racing, raced, finished;
 static sem_t race_begins;
+static char unlocked[PAGE] __attribute__((aligned(PAGE)));
 
 static int cpus[2], nr_cpus;	/* of the main thread and of that which touches pages */
 
@@ -155,7 +157,7 @@ static void stay_on(int cpu)
  */
 static void *reader(void *unused)
 {
-	static char copy[PMD_SIZE], own[PAGE] __attribute__((aligned(PAGE)));
+	static char copy[PMD_SIZE];
 	int fd = open("/proc/self/mem", O_RDONLY);
 
 	if (fd < 0)
@@ -166,8 +168,9 @@ static void *reader(void *unused)
 		while (racing)
 			if (pread(fd, copy, nr_pages * PAGE, (uintptr_t)area) != nr_pages * PAGE)
 				err(1, "reading the pages");
-		/* What this CPU still has to put on an LRU could not be stored again. */
-		madvise(own, PAGE, MADV_COLD);
+		/* It empties this CPU's LRU batches: a page there could not be stored again. */
+		if (madvise(unlocked, PAGE, MADV_COLD))
+			err(1, "MADV_COLD");
 		raced = false;
 	}
 	close(fd);
@@ -292,6 +295,31 @@ static bool store(enum failure failure, int nth)
 	return false;
 }
 
+/*
+ * A page that zswap has refused stays in the swap cache while it is written, and would
+ * be found there: an entry of what it was is only met when that is gone.
+ */
+static void empty_swap_cache(void)
+{
+	static int fd = -1;
+	char text[32];
+
+	fd = open_once(fd, GROUP "/memory.reclaim");
+	for (int try = 0; try < TRIES; try++) {
+		long pages;
+		int n;
+
+		put("/proc/sys/vm/stat_refresh", "1");
+		pages = field("/proc/vmstat", "nr_swapcached ");
+		if (!pages)
+			return;
+		n = snprintf(text, sizeof(text), "%ld", pages * PAGE);
+		if (pwrite(fd, text, n, 0) != n && errno != EAGAIN)
+			err(1, GROUP "/memory.reclaim");
+		usleep(1000);
+	}
+}
+
 /* In use, not counting what CPUs have at hand. 0 if slab does not say. */
 static long objects(const char *cache)
 {
@@ -383,6 +411,7 @@ static void run_round(enum failure failure, int nth, bool again, struct round *r
 		if (!present(page))
 			change(page);
 	round->reached = store(failure, nth);
+	empty_swap_cache();
 	round->wrong += wrong_pages();
 	madvise(area, PMD_SIZE, MADV_DONTNEED);
 }
@@ -500,6 +529,9 @@ int main(int argc, char **argv)
 	if (nr_cpus == 2 &&
 	    (sem_init(&race_begins, 0, 0) || pthread_create(&thread, NULL, reader, NULL)))
 		err(1, "a thread");
+	/* Only the pages that are tested may be in zswap, whatever is reclaimed. */
+	if (mlockall(MCL_CURRENT) || munlock(area, PMD_SIZE) || munlock(unlocked, PAGE))
+		err(1, "mlock");
 
 	for (i = 0; i < nr; i++) {
 		int kib = argc > 1 ? atoi(argv[i + 1]) : sizes[i];
