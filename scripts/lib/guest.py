@@ -35,6 +35,8 @@ PANIC = re.compile(r'Kernel panic - not syncing: (.*)')
 # Where a report begins that ends in a panic
 TROUBLE = re.compile(r'\b(BUG|WARNING|KASAN|UBSAN): |Oops|Unable to handle|general protection|'
                      r'INFO: (possible|suspicious|rcu|task)|Kernel panic')
+# An INT3 that nobody wanted, and the byte that is in memory where it was
+BREAKPOINT = re.compile(r'Oops: int3: .*?\bCode: [^<\n]*\b([0-9a-f]{2}) <', re.DOTALL)
 REPORT_LINES = 45       # of them the stack is seldom further down
 
 
@@ -54,6 +56,23 @@ class GuestError(ztier.Failure):
 
 class BootHang(GuestError):
     """The guest has not got as far as the command, and won't."""
+
+
+class StaleBreakpoint(GuestError):
+    """QEMU has run an INT3 that was no longer in memory.
+
+    A kernel that patches its code, for a static key, puts an INT3 there until the rest is
+    written. QEMU's TCG drops what it has translated before it writes a byte, not after
+    (notdirty_write() in accel/tcg/cputlb.c): a CPU that translates the place again between
+    the two keeps the INT3, which nobody handles by then. No kernel can do anything about
+    that, and on no real CPU is there a breakpoint that memory does not have.
+    """
+
+
+def stale_breakpoint(log):
+    """Whether a kernel died of an INT3 where its memory has none."""
+    found = BREAKPOINT.search(log)
+    return bool(found) and found[1] != 'cc'
 
 
 @dataclass
@@ -263,7 +282,9 @@ class Guest:
         text = self.log.read_text(errors='replace').replace('\r', '')
         panic = PANIC.search(text)
         if panic:
-            raise GuestError(f'the guest panicked: {panic[1]}' + self.report(text))
+            stale = self.accelerator == 'tcg' and stale_breakpoint(text)
+            raise (StaleBreakpoint if stale else GuestError)(
+                f'the guest panicked: {panic[1]}' + self.report(text))
         if status is None and timed_out:
             raise GuestError(f'no end after {self.timeout} s (--timeout)' + self.last_lines(),
                              TIMED_OUT)

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Tests of what `ztier test` and `ztier bench` make of results, as KTAP."""
 
+import contextlib
+import io
 import random
 import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import guest                # noqa: E402
 import results              # noqa: E402
 import ztier                # noqa: E402
 from results import need    # noqa: E402
@@ -104,6 +107,52 @@ def test_names_of_parser():
         need(names == [name], names)
         need(results.reasons(text)[name], 'no reason')
         need(tuple(misc[key] for key in ('passed', 'failed', 'skipped')) == counts, misc)
+    return None
+
+
+OOPS = '''[   91.871764] Policy zone: DMA32
+[   91.906252] Oops: int3: 0000 [#1] SMP
+[   91.906625] CPU: 0 UID: 0 PID: 200 Comm: private_node Not tainted 7.3.4 #1 PREEMPTLAZY
+[   91.906743] RIP: 0010:store_write+0x14c/0x2e0
+[   91.906848] Code: 55 ac 44 88 70 10 49 c7 45 00 ed ff ff ff {} <90> 49 c7 c6 ed ff
+[   91.907013] RSP: 0018:ffff8a61e62cfd90 EFLAGS: 00000282
+[   91.910312] Kernel panic - not syncing: Fatal exception in interrupt
+'''
+
+
+def test_stale_breakpoint():
+    """One that memory has, or another oops, is the kernel's own."""
+    need(guest.stale_breakpoint(OOPS.format(66)), 'not seen')
+    need(not guest.stale_breakpoint(OOPS.format('cc')), 'a breakpoint of the kernel')
+    need(not guest.stale_breakpoint(OOPS.format(66).replace('int3', 'general protection fault')),
+         'another oops')
+
+
+def test_repeats_after_stale_breakpoint():
+    """QEMU's error is no failure of a test, unless it comes each time."""
+    if not (ztier.LINUX / 'tools/testing/kunit/kunit.py').exists():
+        return 'there is no build/linux'
+    command = ztier.command('test')
+    subject = command.Subject('results-', None, None)
+    for times, expected in ((1, (1, 0, 0)), (command.ATTEMPTS, (0, 1, 0))):
+        left, written = [guest.StaleBreakpoint('Oops: int3')] * times, []
+
+        def run(_test, _subject, ktap, left=left, written=written):
+            if left:
+                raise left.pop()
+            written.append(ktap)
+            ktap.write_text('TAP version 13\n1..1\nok 1 one\n', encoding='utf-8')
+            return ()
+
+        command.run = run
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            counts = command.report(command.Test('sample', 'of nothing', None), subject)
+        need(counts == expected, counts, said.getvalue())
+        need(said.getvalue().count('again results-sample: QEMU') ==
+             min(times, command.ATTEMPTS - 1), said.getvalue())
+        for ktap in written:
+            ktap.unlink()
     return None
 
 
