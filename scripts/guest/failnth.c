@@ -522,6 +522,8 @@ int main(int argc, char **argv)
 			result(true, "fail-nth", "SKIP kernel without FAULT_INJECTION");
 		return 0;
 	}
+	/* Or a huge page of this program's is in the middle of what munlock() ends at. */
+	set_folio(PAGE / 1024);
 	set_up();
 	forget_leaks();
 	find_cpus();
