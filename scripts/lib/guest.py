@@ -233,6 +233,7 @@ class Guest:
         boot_deadline = began + BOOT_TIME
         frames = Frames()
         status = None
+        begun = False
         with open(self.log, 'wb') as log, selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             selector.register(channel, selectors.EVENT_READ)
@@ -255,6 +256,7 @@ class Guest:
                                                  payload.decode(errors='replace') +
                                                  self.last_lines())
                             if kind == 'b':
+                                begun = True
                                 boot_deadline = deadline
                             elif kind == 'x':
                                 status = int(payload)
@@ -276,15 +278,17 @@ class Guest:
         if status is None and not timed_out and process.wait() != 0:
             raise GuestError(f'{process.args[3]} ended with status {process.returncode}' +
                              self.last_lines())
-        return self.verdict(status, timed_out)
+        return self.verdict(status, timed_out, begun)
 
-    def verdict(self, status, timed_out):
+    def verdict(self, status, timed_out, begun=True):
         text = self.log.read_text(errors='replace').replace('\r', '')
         panic = PANIC.search(text)
+        if panic and self.accelerator == 'tcg' and stale_breakpoint(text):
+            raise (StaleBreakpoint if begun else BootHang)(
+                'QEMU ran a breakpoint that was no longer in memory, an error of its TCG' +
+                self.report(text))
         if panic:
-            stale = self.accelerator == 'tcg' and stale_breakpoint(text)
-            raise (StaleBreakpoint if stale else GuestError)(
-                f'the guest panicked: {panic[1]}' + self.report(text))
+            raise GuestError(f'the guest panicked: {panic[1]}' + self.report(text))
         if status is None and timed_out:
             raise GuestError(f'no end after {self.timeout} s (--timeout)' + self.last_lines(),
                              TIMED_OUT)

@@ -128,6 +128,25 @@ def test_stale_breakpoint():
          'another oops')
 
 
+def test_stale_breakpoint_in_boot():
+    """Nothing has begun that could not begin again."""
+    machine = guest.Guest(kernel=Path('none'))
+    machine.log = ztier.BUILD / 'test/results-sample.log'
+    machine.log.parent.mkdir(parents=True, exist_ok=True)
+    for byte, begun, accelerator, expected in (
+            (66, False, 'tcg', guest.BootHang), (66, True, 'tcg', guest.StaleBreakpoint),
+            (66, False, 'kvm', guest.GuestError), ('cc', False, 'tcg', guest.GuestError)):
+        machine.log.write_text(OOPS.format(byte), encoding='utf-8')
+        machine.accelerator = accelerator
+        try:
+            machine.verdict(None, False, begun)
+            found = None
+        except guest.GuestError as error:
+            found = type(error)
+        need(found is expected, byte, begun, accelerator, found)
+    machine.log.unlink()
+
+
 def test_repeats_after_stale_breakpoint():
     """QEMU's error is no failure of a test, unless it comes each time."""
     if not (ztier.LINUX / 'tools/testing/kunit/kunit.py').exists():
@@ -149,7 +168,7 @@ def test_repeats_after_stale_breakpoint():
         with contextlib.redirect_stdout(said):
             counts = command.report(command.Test('sample', 'of nothing', None), subject)
         need(counts == expected, counts, said.getvalue())
-        need(said.getvalue().count('again results-sample: QEMU') ==
+        need(said.getvalue().count('again results-sample (attempt') ==
              min(times, command.ATTEMPTS - 1), said.getvalue())
         for ktap in written:
             ktap.unlink()
