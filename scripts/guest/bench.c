@@ -49,16 +49,6 @@ static struct {
 
 static int working_cpus;
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		err(1, "CPU %d", cpu);
-}
-
 static long zspages(void)
 {
 	return field("/proc/vmstat", "nr_zspages ");

@@ -139,16 +139,6 @@ static void find_cpus(void)
 			cpus[nr_cpus++] = cpu;
 }
 
-static void stay_on(int cpu)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
-		err(1, "CPU %d", cpu);
-}
-
 /*
  * A page that is touched while it is stored waits for that, and stays: it is in the
  * swap cache and mapped, and zswap has an entry of it. It is the kernel that touches
@@ -162,7 +152,7 @@ static void *reader(void *unused)
 
 	if (fd < 0)
 		err(1, "/proc/self/mem");
-	stay_on(cpus[1]);
+	pin(cpus[1]);
 	while (!sem_wait(&race_begins) && !finished) {
 		raced = true;
 		while (racing)
@@ -527,7 +517,7 @@ int main(int argc, char **argv)
 	set_up();
 	forget_leaks();
 	find_cpus();
-	stay_on(cpus[0]);
+	pin(cpus[0]);
 	if (nr_cpus == 2 &&
 	    (sem_init(&race_begins, 0, 0) || pthread_create(&thread, NULL, reader, NULL)))
 		err(1, "a thread");

@@ -5,6 +5,7 @@
 
 #include <err.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,17 @@ static long field(const char *path, const char *key)
 			return atol(line + len);
 	}
 	errx(1, "%s has no %s", path, key);
+}
+
+/* The thread that calls it stays there. */
+static inline void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(1, "CPU %d", cpu);
 }
 
 static inline double cpu_time(void)

@@ -70,8 +70,9 @@ class StaleBreakpoint(GuestError):
 
 
 def stale_breakpoint(log):
-    """Whether a kernel died of an INT3 where its memory has none."""
-    found = BREAKPOINT.search(log)
+    """Whether the first that went wrong is an INT3 where memory has none."""
+    first = TROUBLE.search(log)
+    found = first and BREAKPOINT.match(log, first.start())
     return bool(found) and found[1] != 'cc'
 
 

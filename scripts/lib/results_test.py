@@ -126,6 +126,8 @@ def test_stale_breakpoint():
     need(not guest.stale_breakpoint(OOPS.format('cc')), 'a breakpoint of the kernel')
     need(not guest.stale_breakpoint(OOPS.format(66).replace('int3', 'general protection fault')),
          'another oops')
+    need(not guest.stale_breakpoint('[   91.8] BUG: KASAN: use-after-free\n' + OOPS.format(66)),
+         'what came before')
 
 
 def test_stale_breakpoint_in_boot():
